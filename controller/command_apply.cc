@@ -1,0 +1,110 @@
+// apply: every policy once, one after the other, until nothing is due.
+
+#include <algorithm>
+
+#include "controller/one_shot.h"
+#include "controller/progress.h"
+#include "reconcilers/explain.h"
+
+namespace partition_controller {
+namespace {
+
+// How often another controller that is at work on the table is waited for.
+constexpr int kPatience = 5;
+
+std::string DescribeFor(const Policy& policy, const Action& action) {
+  Table named;
+  named.schema = policy.table.schema;
+  named.name = policy.table.name;
+  return Describe(action, named);
+}
+
+Convergence ConvergeWithPatience(Session& session, const Policy& policy, const Conduct& conduct) {
+  Convergence result = Converge(session, policy, LookAt(session, policy, conduct), conduct);
+  for (int i = 0; i < kPatience && result.stood_back && !conduct.stop.stop_requested(); ++i) {
+    conduct.clock.WaitUntil(conduct.clock.Now() + policy.locks.timeout, conduct.stop);
+    result = Converge(session, policy, LookAt(session, policy, conduct), conduct);
+  }
+  return result;
+}
+
+// What keeps a run from having succeeded; empty: nothing.
+std::string Trouble(const Policy& policy, const Convergence& result) {
+  if (result.failure) return result.failure->message;
+  if (result.stopped) return "interrupted; what was done so far stays done";
+  if (result.stood_back) return "another controller is at work on the table";
+  // Rows may well arrive faster than they expire; anything else is odd.
+  const auto odd =
+      std::find_if(result.last.plan.steps.begin(), result.last.plan.steps.end(),
+                   [](const Step& step) { return !std::holds_alternative<DeleteExpiredRows>(step.action); });
+  if (result.repeating && odd != result.last.plan.steps.end()) {
+    return "a step was done and is due again: " + DescribeFor(policy, odd->action);
+  }
+  return "";
+}
+
+void Report(const Policy& policy, const Convergence& result, const Options& options,
+            const Surroundings& around) {
+  const auto done = std::count_if(result.steps.begin(), result.steps.end(),
+                                  [](const StepOutcome& step) { return step.result == "success"; });
+  around.out << "Carried out for policy " << policy.name_space << "/" << policy.name << ": " << done
+             << (done == 1 ? " step" : " steps") << "\n";
+  for (const StepOutcome& step : result.steps) {
+    if (step.result != "success") continue;
+    around.out << "  " << DescribeFor(policy, step.action);
+    if (step.rows_deleted > 0) around.out << " (" << step.rows_deleted << " rows)";
+    around.out << "\n";
+  }
+  around.out << "\n"
+             << ExplainText(result.last.plan, policy, result.last.catalog,
+                            UseColour(options.colour, around.out_is_terminal));
+  if (!MayAct(policy) && !result.last.plan.steps.empty()) {
+    around.out << "Nothing is carried out while "
+               << (policy.suspend ? "spec.suspend is true" : "spec.mode is Plan") << ".\n";
+  }
+}
+
+}  // namespace
+
+int ApplyOnce(const Options& options, const Surroundings& around) {
+  const std::optional<std::vector<Policy>> policies = LoadOrComplain(options, around);
+  if (!policies) return 1;
+  Sessions sessions(around);
+  bool error = false;
+  bool refused = false;
+  bool first = true;
+  for (const Policy& policy : *policies) {
+    if (around.stop.stop_requested()) {
+      Complain(policy, "interrupted", around);
+      return 1;
+    }
+    Convergence result;
+    {
+      Progress progress(around.err, around.err_is_terminal);
+      Conduct conduct = ConductFor(options, around);
+      conduct.on_step = [&](const StepOutcome& step, std::size_t done, std::size_t total, bool ended) {
+        std::string what = DescribeFor(policy, step.action);
+        if (step.rows_deleted > 0) what += " (" + std::to_string(step.rows_deleted) + " rows)";
+        if (ended && step.result != "success") what = "failed: " + what;
+        progress.Show(done, total, what, ended);
+      };
+      const auto work = [&](Session& session) { result = ConvergeWithPatience(session, policy, conduct); };
+      if (!WithSession(policy, sessions, around, work)) {
+        error = true;
+        continue;
+      }
+    }
+    if (result.session_lost) sessions.Forget(policy.connection);
+    if (!first) around.out << "\n";
+    first = false;
+    Report(policy, result, options, around);
+    if (const std::string trouble = Trouble(policy, result); !trouble.empty()) {
+      Complain(policy, trouble, around);
+      error = true;
+    }
+    refused = refused || !result.last.plan.refusals.empty() || result.last.plan.needs_acknowledgement;
+  }
+  return error ? 1 : refused ? 3 : 0;
+}
+
+}  // namespace partition_controller

@@ -1,0 +1,103 @@
+#include "controller/controller.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace partition_controller {
+namespace {
+
+// A Cancel that comes between two statements is lost, so it is repeated.
+constexpr std::chrono::milliseconds kCancelAgain{100};
+
+// The policies of each database, in the order of their first one.
+std::vector<std::vector<Policy>> ByDatabase(const std::vector<Policy>& policies) {
+  std::vector<std::vector<Policy>> groups;
+  for (const Policy& policy : policies) {
+    const auto group = std::find_if(groups.begin(), groups.end(), [&](const std::vector<Policy>& some) {
+      return some.front().connection == policy.connection;
+    });
+    if (group == groups.end()) {
+      groups.push_back({policy});
+    } else {
+      group->push_back(policy);
+    }
+  }
+  return groups;
+}
+
+}  // namespace
+
+void Controller::SetPolicies(const std::vector<Policy>& policies) {
+  std::set<PolicyKey> existing;
+  for (const Policy& policy : policies) existing.insert(KeyOf(policy));
+  std::vector<std::vector<Policy>> groups = ByDatabase(policies);
+
+  const MutexLock lock(mutex_);
+  // Workers that have nothing left end by themselves and are gathered here.
+  for (Seat& seat : seats_) {
+    if (seat.worker->ended()) seat.thread.join();
+  }
+  std::erase_if(seats_, [](const Seat& seat) { return !seat.thread.joinable(); });
+  for (Seat& seat : seats_) {
+    const auto group = std::find_if(groups.begin(), groups.end(), [&](const std::vector<Policy>& some) {
+      return some.front().connection == seat.worker->connection();
+    });
+    const bool wanted = group != groups.end();
+    const bool took = seat.worker->SetPolicies(wanted ? *group : std::vector<Policy>{}, existing);
+    if (wanted && took) groups.erase(group);
+  }
+  for (const std::vector<Policy>& group : groups) Start(group);
+  environment_.metrics.SetWorkers(static_cast<int>(seats_.size()));
+}
+
+void Controller::Start(const std::vector<Policy>& policies) {
+  auto worker = std::make_unique<Worker>(policies.front().connection, environment_);
+  worker->SetPolicies(policies, {});
+  std::jthread thread([worker = worker.get()](const std::stop_token& stop) { worker->Run(stop); });
+  seats_.push_back({std::move(worker), std::move(thread)});
+}
+
+void Controller::ReconcileNow() {
+  const MutexLock lock(mutex_);
+  for (Seat& seat : seats_) seat.worker->ReconcileNow();
+}
+
+std::string Controller::Unhealthy() const {
+  const MutexLock lock(mutex_);
+  const bool stuck =
+      std::any_of(seats_.begin(), seats_.end(), [](const Seat& s) { return s.worker->Stuck(); });
+  return stuck ? "a worker has been stuck for longer than its policies' time limits" : "";
+}
+
+void Controller::Stop() {
+  std::vector<Worker*> workers;
+  {
+    const MutexLock lock(mutex_);
+    for (Seat& seat : seats_) {
+      seat.thread.request_stop();
+      workers.push_back(seat.worker.get());
+    }
+  }
+  // Each in its own thread: a database that does not answer, not even to a
+  // cancel request, must not keep the others running.
+  std::vector<std::jthread> cancellers;
+  cancellers.reserve(workers.size());
+  for (Worker* worker : workers) {
+    cancellers.emplace_back([worker] {
+      while (!worker->ended()) {
+        worker->Cancel();
+        std::this_thread::sleep_for(kCancelAgain);
+      }
+    });
+  }
+}
+
+std::string Unready(const Snapshot& snapshot) {
+  if (!snapshot.specs_known) return "the spec files have not all been read well yet; see the log";
+  const auto untried = std::count_if(snapshot.policies.begin(), snapshot.policies.end(),
+                                     [](const auto& entry) { return !entry.second->tried; });
+  if (untried > 0) return std::to_string(untried) + " policies have not been looked at yet";
+  return "";
+}
+
+}  // namespace partition_controller

@@ -1,0 +1,161 @@
+#include "controller/converge.h"
+
+#include <algorithm>
+
+namespace partition_controller {
+namespace {
+
+// A policy whose turn came late, after another one's steps, looks again rather
+// than act on what it saw then.
+constexpr std::chrono::seconds kFresh{5};
+
+// The steps that maxPerRun counts.
+int CountRemovals(const std::vector<StepOutcome>& steps) {
+  return static_cast<int>(std::count_if(steps.begin(), steps.end(), [](const StepOutcome& step) {
+    return step.result == "success" && (std::holds_alternative<DetachPartition>(step.action) ||
+                                        std::holds_alternative<DropPartition>(step.action));
+  }));
+}
+
+bool WentStale(const RunOutcome& outcome) {
+  return !outcome.steps.empty() && outcome.steps.back().result == "stale";
+}
+
+bool Same(const Action& a, const Action& b) {
+  const auto* rows = std::get_if<DeleteExpiredRows>(&a);
+  const auto* others = std::get_if<DeleteExpiredRows>(&b);
+  // The cutoff moves with the clock.
+  return rows != nullptr && others != nullptr ? rows->leaf == others->leaf : a == b;
+}
+
+// Rows that go on arriving late, or a step that has no effect, must not keep a
+// run going for ever.
+bool DoneBefore(const std::vector<Step>& steps, const std::vector<StepOutcome>& done) {
+  return std::all_of(steps.begin(), steps.end(), [&](const Step& step) {
+    return std::any_of(done.begin(), done.end(), [&](const StepOutcome& outcome) {
+      return outcome.result == "success" && Same(outcome.action, step.action);
+    });
+  });
+}
+
+ExecutorHooks HooksFor(const Conduct& conduct) {
+  ExecutorHooks hooks;
+  // A batch comes with the number of steps before it, a step's end with one more.
+  hooks.on_step = [&conduct, before = std::size_t{0}](const StepOutcome& step, std::size_t done,
+                                                      std::size_t total) mutable {
+    const bool ended = done > before;
+    before = done;
+    if (conduct.on_step) conduct.on_step(step, done, total, ended);
+  };
+  hooks.sleep = [&conduct](std::chrono::milliseconds time) {
+    conduct.clock.WaitUntil(conduct.clock.Now() + time, conduct.stop);
+  };
+  return hooks;
+}
+
+// One convergence, until nothing is due or something is in the way.
+class Rounds {
+ public:
+  Rounds(Session& session, const Policy& policy, const Conduct& conduct, Convergence* result)
+      : session_(session), policy_(policy), conduct_(conduct), result_(*result) {}
+
+  void Run() {
+    if (!conduct_.preview && conduct_.clock.Now() - result_.last.now.at > kFresh) LookAgain();
+    for (int round = 0; !result_.last.plan.steps.empty(); ++round) {
+      if (conduct_.stop.stop_requested()) {
+        result_.stopped = true;
+        return;
+      }
+      if (round == conduct_.max_rounds) {
+        result_.unfinished = true;
+        result_.failure = stale_;
+        return;
+      }
+      if (DoneBefore(result_.last.plan.steps, result_.steps)) {
+        result_.repeating = true;
+        return;
+      }
+      if (result_.last.catalog.server.bookkeeping_version < kBookkeepingVersion) {
+        conduct_.operations.migrate(session_, policy_);
+      } else if (!CarryOut()) {
+        return;
+      }
+      LookAgain();
+      if (result_.failure || result_.stood_back) return;
+    }
+  }
+
+ private:
+  // False if there is no use in looking again.
+  bool CarryOut() {
+    const Situation& seen = result_.last;
+    const ExecutorHooks hooks = HooksFor(conduct_);
+    const RunOutcome outcome = conduct_.operations.execute(session_, policy_, seen.catalog, seen.plan,
+                                                           conduct_.holder, conduct_.stop, hooks);
+    result_.steps.insert(result_.steps.end(), outcome.steps.begin(), outcome.steps.end());
+    result_.stopped = outcome.stopped;
+    result_.stood_back = outcome.stood_back;
+    // Somebody changed the table meanwhile: the next round plans for what it is
+    // now.
+    stale_ = WentStale(outcome) ? outcome.failure : std::nullopt;
+    if (!stale_) result_.failure = outcome.failure;
+    result_.session_lost = result_.failure && result_.failure->reason == "DatabaseUnreachable";
+    return !result_.stopped && !result_.session_lost;
+  }
+
+  void LookAgain() { result_.last = LookAt(session_, policy_, conduct_, CountRemovals(result_.steps)); }
+
+  Session& session_;
+  const Policy& policy_;
+  const Conduct& conduct_;
+  Convergence& result_;
+  std::optional<Failure> stale_;
+};
+
+}  // namespace
+
+Plan PlanFor(const Policy& policy, const Catalog& catalog, const Now& now, const Conduct& conduct,
+             int removed) {
+  // A plan knows nothing of the rounds before it in the same run.
+  Policy rest = policy;
+  if (rest.retention) rest.retention->max_per_run = std::max(0, rest.retention->max_per_run - removed);
+  Plan plan = conduct.operations.plan(rest, catalog, now, "");
+  const auto& hashes = conduct.acknowledged;
+  if (plan.needs_acknowledgement && std::find(hashes.begin(), hashes.end(), plan.hash) != hashes.end()) {
+    return conduct.operations.plan(rest, catalog, now, plan.hash);
+  }
+  return plan;
+}
+
+Situation LookAt(Session& session, const Policy& policy, const Conduct& conduct, int removed) {
+  Situation situation;
+  situation.now = {conduct.preview.value_or(conduct.clock.Now()), conduct.preview.has_value()};
+  std::vector<Catalog> catalogs = conduct.operations.read(session, {&policy}, situation.now);
+  if (catalogs.size() != 1) {
+    throw DatabaseError(DatabaseError::Kind::kOther, "", "the catalog could not be read");
+  }
+  situation.catalog = std::move(catalogs.front());
+  situation.plan = PlanFor(policy, situation.catalog, situation.now, conduct, removed);
+  return situation;
+}
+
+bool MayAct(const Policy& policy) { return !policy.suspend && policy.mode == Policy::Mode::kApply; }
+
+Convergence Converge(Session& session, const Policy& policy, Situation first, const Conduct& conduct) {
+  Convergence result;
+  result.last = std::move(first);
+  if (result.last.plan.steps.empty() || !MayAct(policy)) return result;
+  try {
+    Rounds(session, policy, conduct, &result).Run();
+  } catch (const DatabaseError& error) {
+    if (conduct.stop.stop_requested()) {
+      result.stopped = true;
+    } else if (!result.failure) {
+      result.failure = FailureOf(error, policy);
+    }
+    result.session_lost = result.session_lost || error.kind() == DatabaseError::Kind::kUnreachable;
+  }
+  return result;
+}
+
+}  // namespace partition_controller

@@ -1,0 +1,82 @@
+// Brings one table to where its policy wants it: look, plan, carry out, look
+// again, until nothing is due.  `apply` and `run` both do it this way.
+
+#ifndef PARTITION_CONTROLLER_CONTROLLER_CONVERGE_H_
+#define PARTITION_CONTROLLER_CONTROLLER_CONVERGE_H_
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "controller/catalog_reader.h"
+#include "controller/clock.h"
+#include "controller/executor.h"
+
+namespace partition_controller {
+
+// Opens a session.  Throws DatabaseError or ConnectionProblem.
+using Connector = std::function<std::unique_ptr<Session>(const ConnectionSpec&)>;
+
+// What is done with a session; tests put a model of a database in their place.
+struct Operations {
+  std::function<std::vector<Catalog>(Session&, const std::vector<const Policy*>&, const Now&)> read =
+      ReadCatalogs;
+  std::function<Plan(const Policy&, const Catalog&, const Now&, const std::string&)> plan = MakePlan;
+  std::function<void(Session&, const Policy&)> migrate = Migrate;
+  std::function<RunOutcome(Session&, const Policy&, const Catalog&, const Plan&, const std::string&,
+                           const std::stop_token&, const ExecutorHooks&)>
+      execute = ExecutePlan;
+  std::function<void(Session&, const Policy&)> release = Release;
+};
+
+// What was seen, and what follows from it.
+struct Situation {
+  Now now;
+  Catalog catalog;
+  Plan plan;
+};
+
+// How a convergence is done, whatever the policy.
+struct Conduct {
+  const Operations& operations;
+  Clock& clock;
+  std::optional<Instant> preview;  // --now
+  const std::vector<std::string>& acknowledged;
+  const std::string& holder;
+  std::stop_token stop;
+  int max_rounds = 16;  // so that one policy does not keep the others waiting
+  // After each step (`ended`), and after each batch of a long one.
+  std::function<void(const StepOutcome&, std::size_t done, std::size_t total, bool ended)> on_step;
+};
+
+struct Convergence {
+  Situation last;
+  std::vector<StepOutcome> steps;  // all that were carried out
+  std::optional<Failure> failure;
+  bool session_lost = false;  // it must be thrown away
+  bool stood_back = false;    // another controller is at work on the table
+  bool stopped = false;
+  bool unfinished = false;  // steps are due still, after as many rounds as were allowed
+  bool repeating = false;   // what is due was done already in this run
+};
+
+// The plan for a catalog, with the consent that was given to it.
+Plan PlanFor(const Policy& policy, const Catalog& catalog, const Now& now, const Conduct& conduct,
+             int removed = 0);
+
+// Looks at one policy's table.  `removed` partitions count towards maxPerRun
+// already.  Throws DatabaseError.
+Situation LookAt(Session& session, const Policy& policy, const Conduct& conduct, int removed = 0);
+
+// False for a policy that is suspended or only plans.
+bool MayAct(const Policy& policy);
+
+// `first` was seen a moment ago.  Never throws for what the database does.
+Convergence Converge(Session& session, const Policy& policy, Situation first, const Conduct& conduct);
+
+}  // namespace partition_controller
+
+#endif  // PARTITION_CONTROLLER_CONTROLLER_CONVERGE_H_

@@ -1,0 +1,441 @@
+#include "controller/executor.h"
+
+#include <algorithm>
+#include <map>
+#include <random>
+
+#include "reconcilers/bookkeeping.h"
+#include "reconcilers/quote.h"
+#include "reconcilers/sql.h"
+
+namespace partition_controller {
+namespace {
+
+using std::chrono::milliseconds;
+using Kind = DatabaseError::Kind;
+
+// How long a strong lock may wait while others queue behind it; each rung is
+// tried after a pause.  Below deadlock_timeout (1 s), so that in a deadlock it
+// is never a client that is cancelled.
+constexpr milliseconds kRungs[] = {milliseconds(50),  milliseconds(50),  milliseconds(75),
+                                   milliseconds(75),  milliseconds(100), milliseconds(100),
+                                   milliseconds(100), milliseconds(100)};
+
+// Before a strong lock is asked for, transactions that hold its tables for
+// longer than kBrief are waited for, without a lock request that others would
+// queue behind: up to kPatience, or five times locks.timeout, before the first
+// rung, and up to a tenth of that before each other one.
+constexpr milliseconds kBrief{40};
+constexpr milliseconds kPatience{10'000};
+constexpr milliseconds kLookAgain{10};
+
+// The weak lock that comes first may wait longer, for it stalls no reader and
+// no writer, and an autovacuum only yields to who waits over a second.
+constexpr milliseconds kGentleWait{2'000};
+
+// Between row batches the table rests as long as the batch took, but not less.
+constexpr milliseconds kLeastRest{5};
+
+std::string Timeout(const char* name, milliseconds time) {
+  return std::string("SET LOCAL ") + name + " = '" + std::to_string(time.count()) + "ms'";
+}
+
+std::string Joined(const std::vector<std::string>& statements, const std::string& before_each = "") {
+  std::string text;
+  for (const std::string& statement : statements) text += before_each + "; " + statement;
+  return text;
+}
+
+std::string List(const std::vector<std::string>& all) {
+  std::string text;
+  for (const std::string& one : all) text += (text.empty() ? "" : ", ") + one;
+  return text;
+}
+
+// lock_timeout counts for each lock anew; this leaves to the next one what the
+// message's time is short of `whole` (statement_timestamp is the message's), so
+// that the waits of one message add up to little more than it.
+std::string RestOf(milliseconds whole) {
+  return "; SELECT pg_catalog.set_config('lock_timeout', greatest(5, " + std::to_string(whole.count()) +
+         " - extract(milliseconds FROM pg_catalog.clock_timestamp() - "
+         "pg_catalog.statement_timestamp())::int)::text, true)";
+}
+
+milliseconds Elapsed(std::chrono::steady_clock::time_point since) {
+  return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - since);
+}
+
+// Rolls back unless committed, so that no path leaves a transaction open.
+class Open {
+ public:
+  Open(Session& session, const Policy& policy) : session_(session) {
+    std::string begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+    for (const std::string& setting : TransactionSettings(policy)) begin += "; " + setting;
+    try {
+      session_.Query(begin);
+    } catch (const DatabaseError& e) {
+      Rollback();
+      // What BEGIN READ WRITE says on a replica: a feature not supported.
+      if (e.sqlstate() == "0A000") throw DatabaseError(Kind::kReadOnly, e.sqlstate(), e.what());
+      throw;
+    }
+  }
+  ~Open() {
+    if (!done_) Rollback();
+  }
+  Open(const Open&) = delete;
+  Open& operator=(const Open&) = delete;
+
+  void Commit() {
+    session_.Query("COMMIT");
+    done_ = true;
+  }
+  // By a statement of the caller's.
+  void Committed() { done_ = true; }
+
+ private:
+  void Rollback() noexcept {
+    try {
+      session_.Query("ROLLBACK");
+    } catch (const DatabaseError&) {
+      // The connection is gone, and the transaction with it.
+    }
+  }
+
+  Session& session_;
+  bool done_ = false;
+};
+
+// Of the bookkeeping schema; 0 if there is none.
+int BookkeepingVersion(Session& session) {
+  const Result there =
+      session.Query("SELECT pg_catalog.to_regclass('partition_controller.version') IS NOT NULL");
+  if (there.rows.at(0).at(0) != "t") return 0;
+  const Result known = session.Query("SELECT version FROM partition_controller.version");
+  return known.rows.empty() ? 0 : std::stoi(known.rows[0][0].value());
+}
+
+struct Lookup {
+  const char* label;
+  const char* reason;
+  bool person;
+};
+
+Lookup Look(Kind kind) {
+  switch (kind) {
+    case Kind::kUnreachable:
+      return {"error", "DatabaseUnreachable", false};
+    case Kind::kAuthentication:
+      return {"error", "AuthenticationFailed", true};
+    case Kind::kLockTimeout:
+      return {"lock_timeout", "LockTimeout", false};
+    case Kind::kCancelled:
+      return {"cancelled", "StatementTimeout", false};
+    case Kind::kSerialization:
+      return {"error", "SerializationFailure", false};
+    case Kind::kPermission:
+      return {"error", "PrivilegeMissing", true};
+    case Kind::kReadOnly:
+      return {"error", "ReadOnlyReplica", false};
+    case Kind::kStale:
+      return {"stale", "CatalogChanged", false};
+    case Kind::kFenced:
+      return {"fenced", "Fenced", false};
+    case Kind::kOther:
+      break;
+  }
+  return {"error", "DatabaseError", true};
+}
+
+// One run over one table.
+class Runner {
+ public:
+  Runner(Session& session, const Policy& policy, const Catalog& catalog, const std::stop_token& stop,
+         const ExecutorHooks& hooks)
+      : session_(session),
+        policy_(policy),
+        server_(catalog.server),
+        table_(*catalog.table),
+        stop_(stop),
+        hooks_(hooks) {}
+
+  // False: another controller is at work on the table.
+  bool TakeOver(const std::string& holder, bool accept_identity) {
+    Open open(session_, policy_);
+    session_.Query(Timeout("lock_timeout", policy_.locks.timeout));
+    const Result claimed = session_.Query(ClaimSql(policy_, table_, server_, holder, accept_identity));
+    if (claimed.rows.empty()) return false;
+    term_ = std::stoll(claimed.rows[0][0].value());
+    open.Commit();
+    return true;
+  }
+
+  StepOutcome Run(const Step& step, std::size_t done, std::size_t total) {
+    StepOutcome outcome{step.action, "success", 0, {}, ""};
+    const Transaction transaction = Render(step.action, policy_, table_, server_);
+    if (transaction.repeat == Transaction::Repeat::kOnce) {
+      Once(transaction, &outcome);
+    } else {
+      Batches(transaction, &outcome, done, total);
+    }
+    if (!stop_.stop_requested()) Apply(step.action, server_.time, &table_);
+    return outcome;
+  }
+
+  // Who holds locks on what the step needs; empty if nobody can be seen.
+  std::string Blockers(const Action& action) {
+    const Transaction transaction = Render(action, policy_, table_, server_);
+    if (transaction.contended.empty()) return "";
+    Open open(session_, policy_);
+    const Result found = session_.Query(
+        "SELECT a.pid, coalesce(a.application_name, ''), coalesce(a.state, 'unknown'), "
+        "pg_catalog.date_trunc('second', pg_catalog.clock_timestamp() - a.xact_start)::text, "
+        "coalesce(a.query, '') FROM (SELECT DISTINCT pid FROM pg_catalog.pg_locks WHERE granted AND locktype "
+        "= "
+        "'relation' AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = "
+        "pg_catalog.current_database()) AND relation IN (" +
+        List(transaction.contended) +
+        ") AND pid <> pg_catalog.pg_backend_pid()) l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid "
+        "ORDER BY "
+        "a.xact_start NULLS LAST LIMIT 3");
+    open.Commit();
+    std::string text;
+    for (const auto& row : found.rows) {
+      text += std::string(text.empty() ? "blocked by " : "; ") + "pid " + row[0].value() + " (" +
+              (row[1]->empty() ? "no application_name" : row[1].value()) + ", " + row[2].value() +
+              (row[3] ? ", transaction open for " + row[3].value() : std::string()) +
+              "): " + MaskLiterals(row[4].value(), 120);
+    }
+    return text;
+  }
+
+  // A partition that was thought empty is not: measuring it puts the planner
+  // right.
+  void Remeasure(const Action& action) {
+    const auto* swap = std::get_if<ReplacePartitions>(&action);
+    if (swap == nullptr) return;
+    Open open(session_, policy_);
+    session_.Query(Timeout("lock_timeout", policy_.locks.timeout));
+    for (const TableRef& ref : swap->drop) session_.Query("ANALYZE " + QuoteName(ref.schema, ref.name));
+    open.Commit();
+  }
+
+ private:
+  void Fence() {
+    session_.Query(Timeout("lock_timeout", policy_.locks.timeout));
+    if (session_.Query(FenceSql(table_.oid, term_)).rows.empty()) {
+      throw DatabaseError(Kind::kFenced, "",
+                          "another controller has taken the table over; this one stands back");
+    }
+  }
+
+  void Once(const Transaction& transaction, StepOutcome* outcome) {
+    Open open(session_, policy_);
+    Fence();
+    session_.Query(Timeout("statement_timeout", policy_.locks.statement_timeout));
+    const auto start = std::chrono::steady_clock::now();
+    for (const std::string& statement : transaction.work) session_.Query(statement);
+    if (transaction.swift.empty()) {
+      open.Commit();
+    } else {
+      // To give up would lose the work as well, and rows that are on their way
+      // would stay out of sight for as long again.
+      Climb(transaction, 2 * Elapsed(start), outcome);
+      open.Committed();
+    }
+  }
+
+  // Takes the locks, does what is done under them and commits, or gives up, but
+  // not before `least`.
+  void Climb(const Transaction& transaction, milliseconds least, StepOutcome* outcome) {
+    const auto begun = std::chrono::steady_clock::now();
+    constexpr std::size_t kLast = std::size(kRungs) - 1;
+    for (std::size_t rung = 0;; ++rung) {
+      session_.Query("SAVEPOINT ladder");
+      const auto start = std::chrono::steady_clock::now();
+      try {
+        session_.Query(Timeout("lock_timeout", std::min(kGentleWait, policy_.locks.timeout)) +
+                       Joined(transaction.gentle));
+        AwaitGap(transaction, std::min(kPatience, 5 * policy_.locks.timeout) / (rung == 0 ? 1 : 10));
+        // In one message, COMMIT included: no round trip happens while others
+        // wait, and a process that is stopped in between holds no strong lock.
+        session_.Query(Timeout("statement_timeout", policy_.locks.timeout) +
+                       Joined(transaction.swift,
+                              RestOf(std::min(kRungs[std::min(rung, kLast)], policy_.locks.timeout))) +
+                       "; COMMIT");
+        outcome->lock_wait += std::chrono::steady_clock::now() - start;
+        return;
+      } catch (const DatabaseError& e) {
+        outcome->lock_wait += std::chrono::steady_clock::now() - start;
+        const bool again =
+            e.kind() == Kind::kLockTimeout || (e.kind() == Kind::kCancelled && !stop_.stop_requested());
+        if (!again || stop_.stop_requested() || (rung >= kLast && Elapsed(begun) >= least)) throw;
+      }
+      session_.Query("ROLLBACK TO SAVEPOINT ladder");
+      Pause();
+    }
+  }
+
+  // A strong lock is free a moment after the last of the long transactions on
+  // its tables ends, and not before: to queue for it earlier only makes others
+  // queue, and to ask blindly misses the moment.  pg_locks shows a transaction
+  // of any user; that it was there before shows that it is long.
+  void AwaitGap(const Transaction& transaction, milliseconds patience) {
+    if (transaction.contended.empty()) return;
+    const std::string holders =
+        "SELECT DISTINCT virtualtransaction FROM pg_catalog.pg_locks WHERE granted AND locktype = 'relation' "
+        "AND "
+        "database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) "
+        "AND "
+        "relation IN (" +
+        List(transaction.contended) + ") AND pid <> pg_catalog.pg_backend_pid()";
+    std::map<std::string, std::chrono::steady_clock::time_point> first_seen;
+    const auto start = std::chrono::steady_clock::now();
+    while (!stop_.stop_requested() && Elapsed(start) < patience) {
+      const auto asked = std::chrono::steady_clock::now();
+      const Result found = session_.Query(holders);
+      if (found.rows.empty()) return;
+      bool brief = asked - start >= kBrief;
+      for (const auto& row : found.rows) {
+        const auto seen = first_seen.try_emplace(row[0].value(), asked).first->second;
+        if (asked - seen >= kBrief) brief = false;
+      }
+      if (brief) return;
+      hooks_.sleep(kLookAgain);
+    }
+  }
+
+  // Long enough for the queue behind us to drain, short enough for the idle
+  // timeout; random, so that two who collide do not collide again.
+  void Pause() {
+    const auto most = std::min<milliseconds>(milliseconds(400), policy_.locks.timeout / 2);
+    std::uniform_int_distribution<std::int64_t> spread(most.count() / 4, most.count());
+    hooks_.sleep(milliseconds(spread(random_)));
+  }
+
+  void Batches(const Transaction& transaction, StepOutcome* outcome, std::size_t done, std::size_t total) {
+    std::int64_t pages = 0;
+    if (transaction.repeat == Transaction::Repeat::kOverPages) {
+      Open open(session_, policy_);
+      const Result size =
+          session_.Query("SELECT pg_catalog.pg_relation_size(" + QuoteLiteral(transaction.pages_of) +
+                         "::regclass) / pg_catalog.current_setting('block_size')::bigint");
+      pages = std::stoll(size.rows.at(0).at(0).value_or("0"));
+      open.Commit();
+    }
+    for (std::int64_t page = 0; !stop_.stop_requested(); page += kPagesPerBatch) {
+      const bool over_pages = transaction.repeat == Transaction::Repeat::kOverPages;
+      if (over_pages && page >= pages) return;
+      const auto start = std::chrono::steady_clock::now();
+      Open open(session_, policy_);
+      Fence();
+      session_.Query(Timeout("statement_timeout", policy_.locks.statement_timeout));
+      std::int64_t rows = 0;
+      for (std::size_t i = 0; i < transaction.work.size(); ++i) {
+        const bool last = i + 1 == transaction.work.size();
+        std::vector<std::optional<std::string>> parameters;
+        if (last && over_pages) parameters = {std::to_string(page), std::to_string(page + kPagesPerBatch)};
+        rows = session_.Query(transaction.work[i], parameters).affected;
+      }
+      open.Commit();
+      outcome->rows_deleted += rows;
+      if (!over_pages && rows == 0) return;
+      if (rows == 0) continue;
+      if (hooks_.on_step) hooks_.on_step(*outcome, done, total);
+      hooks_.sleep(std::max(kLeastRest, Elapsed(start)));
+    }
+  }
+
+  Session& session_;
+  const Policy& policy_;
+  const Server& server_;
+  Table table_;  // the model, kept in step with the database
+  std::stop_token stop_;
+  const ExecutorHooks& hooks_;
+  std::int64_t term_ = 0;
+  std::minstd_rand random_{std::random_device{}()};
+};
+
+}  // namespace
+
+Failure FailureOf(const DatabaseError& error, const Policy& policy) {
+  const Lookup found = Look(error.kind());
+  std::string message = error.what();
+  if (error.kind() == Kind::kCancelled) {
+    message += " (locks.statementTimeout is " + ToString(policy.locks.statement_timeout) + ")";
+  }
+  return {found.reason, message, found.person};
+}
+
+void Migrate(Session& session, const Policy& policy) {
+  Open open(session, policy);
+  session.Query(Timeout("lock_timeout", policy.locks.timeout));
+  // Two that start at once would both create: the second waits, then finds all
+  // there.  The number only has to be ours alone.
+  session.Query("SELECT pg_catalog.pg_advisory_xact_lock(5787213827046133841)");
+  for (const std::string& statement : MigrationSql(BookkeepingVersion(session))) session.Query(statement);
+  open.Commit();
+}
+
+void Release(Session& session, const Policy& policy) {
+  Open open(session, policy);
+  session.Query(Timeout("lock_timeout", policy.locks.timeout));
+  // A newer schema is not ours to change.
+  const int version = BookkeepingVersion(session);
+  if (version > 0 && version <= kBookkeepingVersion) session.Query(ReleaseSql(policy));
+  open.Commit();
+}
+
+RunOutcome ExecutePlan(Session& session, const Policy& policy, const Catalog& catalog, const Plan& plan,
+                       const std::string& holder, const std::stop_token& stop, const ExecutorHooks& hooks) {
+  RunOutcome run;
+  if (plan.steps.empty() || !catalog.table) return run;
+  Runner runner(session, policy, catalog, stop, hooks);
+  const Step* current = nullptr;
+  try {
+    if (!runner.TakeOver(holder, plan.accepts_identity)) {
+      run.stood_back = true;
+      return run;
+    }
+    for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+      if (stop.stop_requested()) {
+        run.stopped = true;
+        return run;
+      }
+      current = &plan.steps[i];
+      run.steps.push_back(runner.Run(*current, i, plan.steps.size()));
+      if (hooks.on_step) hooks.on_step(run.steps.back(), i + 1, plan.steps.size());
+    }
+    return run;
+  } catch (const DatabaseError& e) {
+    if (stop.stop_requested()) {
+      run.stopped = true;
+      return run;
+    }
+    if (e.kind() == Kind::kFenced) run.stood_back = true;
+    Failure failure = FailureOf(e, policy);
+    try {
+      if (current != nullptr) {
+        if (e.kind() == Kind::kLockTimeout || e.kind() == Kind::kCancelled) {
+          const std::string blockers = runner.Blockers(current->action);
+          if (!blockers.empty()) failure.message += "; " + blockers;
+        }
+        if (e.sqlstate() == kNotEmptyState) runner.Remeasure(current->action);
+        failure.message = Describe(current->action, *catalog.table) + ": " + failure.message;
+      }
+    } catch (const DatabaseError&) {
+      // The first error says more than what went wrong on the way to explain it.
+    }
+    if (current != nullptr) {
+      run.steps.push_back({current->action, Look(e.kind()).label, 0, {}, failure.message});
+      if (hooks.on_step) hooks.on_step(run.steps.back(), run.steps.size(), plan.steps.size());
+    } else if (e.kind() == Kind::kLockTimeout) {
+      // The table's row is locked: the other controller is in a transaction.
+      run.stood_back = true;
+    }
+    if (!run.stood_back) run.failure = std::move(failure);
+    return run;
+  }
+}
+
+}  // namespace partition_controller

@@ -1,0 +1,61 @@
+// Carries out a plan, one step a transaction: takes the table over (fencing
+// term), climbs the lock ladder, names who blocks, stops at the first failure.
+
+#ifndef PARTITION_CONTROLLER_CONTROLLER_EXECUTOR_H_
+#define PARTITION_CONTROLLER_CONTROLLER_EXECUTOR_H_
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "controller/session.h"
+#include "reconcilers/plan.h"
+#include "reconcilers/status.h"
+
+namespace partition_controller {
+
+struct StepOutcome {
+  Action action;
+  std::string result;  // metric label: "success", "lock_timeout", "stale", "fenced", "error"
+  std::int64_t rows_deleted = 0;
+  std::chrono::duration<double> lock_wait{0};  // spent waiting for locks, all tries
+  std::string message;                         // empty on success
+};
+
+struct RunOutcome {
+  std::vector<StepOutcome> steps;
+  std::optional<Failure> failure;
+  bool stopped = false;  // by the stop token, between or in mid-step
+  // The table belongs to another controller that is at work right now: no
+  // failure, its work shows in the next catalog.
+  bool stood_back = false;
+};
+
+struct ExecutorHooks {
+  // After each step, and after each batch of a long one; for logs, progress.
+  std::function<void(const StepOutcome&, std::size_t done, std::size_t total)> on_step;
+  // Sleeps, for pacing and between lock tries; returns early when stopped.
+  std::function<void(std::chrono::milliseconds)> sleep;
+};
+
+// Creates or upgrades the bookkeeping schema, if it is older than ours.  Safe
+// when several start at once.  Throws DatabaseError.
+void Migrate(Session& session, const Policy& policy);
+
+// Never throws for what the database does: the outcome says it.  A session
+// whose outcome's failure is DatabaseUnreachable must be thrown away.
+RunOutcome ExecutePlan(Session& session, const Policy& policy, const Catalog& catalog, const Plan& plan,
+                       const std::string& holder, const std::stop_token& stop, const ExecutorHooks& hooks);
+
+// A database error as the failure of a run.
+Failure FailureOf(const DatabaseError& error, const Policy& policy);
+
+// Hands the table back: for a policy that is deleted.  Throws DatabaseError.
+void Release(Session& session, const Policy& policy);
+
+}  // namespace partition_controller
+
+#endif  // PARTITION_CONTROLLER_CONTROLLER_EXECUTOR_H_

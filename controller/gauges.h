@@ -1,0 +1,32 @@
+// The per-policy gauges, from a snapshot.  Pure, and free of any metrics
+// library.
+
+#ifndef PARTITION_CONTROLLER_CONTROLLER_GAUGES_H_
+#define PARTITION_CONTROLLER_CONTROLLER_GAUGES_H_
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "controller/snapshot.h"
+
+namespace partition_controller {
+
+struct Sample {
+  std::vector<std::pair<std::string, std::string>> labels;
+  double value = 0;
+};
+
+struct GaugeFamily {
+  std::string name;
+  std::string help;
+  std::vector<Sample> samples;
+};
+
+// docs/design.md names them.  What moves with time (coverage, lags) is computed
+// for `now`, so that it goes on moving while a database cannot be reached.
+std::vector<GaugeFamily> PolicyGauges(const Snapshot& snapshot, Instant now);
+
+}  // namespace partition_controller
+
+#endif  // PARTITION_CONTROLLER_CONTROLLER_GAUGES_H_

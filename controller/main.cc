@@ -1,0 +1,60 @@
+// partition-controller: puts the parts together and runs one command.
+
+#include <malloc.h>
+#include <unistd.h>
+
+#include <exception>
+#include <iostream>
+
+#include "controller/commands.h"
+#include "controller/connection.h"
+#include "controller/options.h"
+#include "controller/postgres.h"
+#include "controller/signals.h"
+
+namespace {
+
+// Names this process in the bookkeeping, for people.
+std::string Holder() {
+  char host[256] = "unknown";
+  gethostname(host, sizeof host - 1);
+  return std::string(host) + ":" + std::to_string(getpid());
+}
+
+int Run(const std::vector<std::string>& arguments) {
+  using namespace partition_controller;
+  const ParsedOptions parsed = ParseOptions(arguments);
+  std::cout << parsed.out;
+  std::cerr << parsed.err;
+  if (!parsed.options) return parsed.exit_code;
+
+  Signals signals;  // before any other thread
+  SystemClock clock;
+  const Surroundings around{
+      .out = std::cout,
+      .err = std::cerr,
+      .out_is_terminal = isatty(STDOUT_FILENO) == 1,
+      .err_is_terminal = isatty(STDERR_FILENO) == 1,
+      .clock = clock,
+      .connect = [](const ConnectionSpec& spec) { return ConnectPostgres(ResolveConnection(spec)); },
+      .operations = {},
+      .holder = Holder(),
+      .stop = signals.stop(),
+      .reload = [&signals] { return signals.TakeReload(); }};
+  return RunCommand(*parsed.options, around);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // A few threads that mostly sleep need no heap each.
+  mallopt(M_ARENA_MAX, 2);
+  try {
+    const int code = Run({argv + 1, argv + argc});
+    if (std::cout.flush()) return code;
+    std::cerr << "partition-controller: cannot write the output\n";
+  } catch (const std::exception& error) {
+    std::cerr << "partition-controller: " << error.what() << "\n";
+  }
+  return 1;
+}

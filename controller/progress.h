@@ -1,0 +1,33 @@
+// How far `apply` is: a bar on a terminal, a line for each step elsewhere.
+
+#ifndef PARTITION_CONTROLLER_CONTROLLER_PROGRESS_H_
+#define PARTITION_CONTROLLER_CONTROLLER_PROGRESS_H_
+
+#include <ostream>
+#include <string>
+
+namespace partition_controller {
+
+class Progress {
+ public:
+  Progress(std::ostream& out, bool is_terminal) : out_(out), is_terminal_(is_terminal) {}
+  ~Progress() { Clear(); }
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  // `done` of `total` steps are behind us; `ended`: the one that `what`
+  // describes was the last of them, otherwise it is under way.
+  void Show(std::size_t done, std::size_t total, const std::string& what, bool ended);
+
+  // Takes the bar away, before something else is written.
+  void Clear();
+
+ private:
+  std::ostream& out_;
+  const bool is_terminal_;
+  bool shown_ = false;
+};
+
+}  // namespace partition_controller
+
+#endif  // PARTITION_CONTROLLER_CONTROLLER_PROGRESS_H_

@@ -1,0 +1,55 @@
+#include "controller/snapshot.h"
+
+namespace partition_controller {
+
+void Observe(const Catalog& catalog, const Plan& plan, PolicyState* state) {
+  state->observed = true;
+  state->outlook = plan.outlook;
+  state->pending.assign(Kinds().size(), 0);
+  for (const Step& step : plan.steps) ++state->pending[step.action.index()];
+  state->partitioned = catalog.table && catalog.table->kind == Table::Kind::kPartitioned;
+  state->partitions = 0;
+  state->bytes = 0;
+  state->default_rows = 0;
+  if (!state->partitioned) return;
+  const Table& table = *catalog.table;
+  state->partitions = static_cast<std::int64_t>(table.partitions.size());
+  for (const Partition& partition : table.partitions) state->bytes += partition.bytes;
+  if (table.default_partition) {
+    ++state->partitions;
+    state->bytes += table.default_partition->partition.bytes;
+    state->default_rows = table.default_partition->rows;
+  }
+}
+
+std::shared_ptr<const Snapshot> Board::Get() const {
+  const MutexLock lock(mutex_);
+  return snapshot_;
+}
+
+void Board::Edit(const PolicyKey& key, const std::function<void(PolicyState&)>& change) {
+  const MutexLock lock(mutex_);
+  auto next = std::make_shared<Snapshot>(*snapshot_);
+  auto& slot = next->policies[key];
+  auto state = slot ? std::make_shared<PolicyState>(*slot) : std::make_shared<PolicyState>();
+  change(*state);
+  slot = std::move(state);
+  snapshot_ = std::move(next);
+}
+
+void Board::Remove(const PolicyKey& key) {
+  const MutexLock lock(mutex_);
+  auto next = std::make_shared<Snapshot>(*snapshot_);
+  next->policies.erase(key);
+  snapshot_ = std::move(next);
+}
+
+void Board::SetSpecs(int problems, bool known) {
+  const MutexLock lock(mutex_);
+  auto next = std::make_shared<Snapshot>(*snapshot_);
+  next->spec_problems = problems;
+  next->specs_known = known;
+  snapshot_ = std::move(next);
+}
+
+}  // namespace partition_controller

@@ -1,0 +1,72 @@
+// What is known about every policy, for metrics and health.
+//
+// Snapshots are immutable; the board that holds the newest one is thread-safe.
+// Only sums are kept, not the catalogs: memory stays small however many
+// partitions there are.
+
+#ifndef PARTITION_CONTROLLER_CONTROLLER_SNAPSHOT_H_
+#define PARTITION_CONTROLLER_CONTROLLER_SNAPSHOT_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/mutex.h"
+#include "reconcilers/plan.h"
+#include "reconcilers/status.h"
+
+namespace partition_controller {
+
+struct PolicyKey {
+  std::string name_space;
+  std::string name;
+  auto operator<=>(const PolicyKey&) const = default;
+};
+
+inline PolicyKey KeyOf(const Policy& policy) { return {policy.name_space, policy.name}; }
+
+struct PolicyState {
+  std::string table;      // "schema.name", unquoted: a metric label
+  bool tried = false;     // a run has ended, well or not
+  bool observed = false;  // the fields up to `pending` are from a catalog
+  bool partitioned = false;
+  std::int64_t partitions = 0;  // the default included
+  std::int64_t bytes = 0;
+  std::int64_t default_rows = 0;
+  Outlook outlook;
+  std::vector<int> pending;  // steps that are due, by the index of Kinds()
+  std::vector<Condition> conditions;
+  std::optional<Instant> last_run;
+  std::optional<Instant> next_run;  // nothing: at work on it
+  int failures = 0;                 // in a row
+};
+
+// Fills the observed fields.
+void Observe(const Catalog& catalog, const Plan& plan, PolicyState* state);
+
+struct Snapshot {
+  std::map<PolicyKey, std::shared_ptr<const PolicyState>> policies;
+  int spec_problems = 0;     // files with problems
+  bool specs_known = false;  // every file was good at least once
+};
+
+class Board {
+ public:
+  std::shared_ptr<const Snapshot> Get() const;
+  // Changes one policy's state, or adds it.
+  void Edit(const PolicyKey& key, const std::function<void(PolicyState&)>& change);
+  void Remove(const PolicyKey& key);
+  void SetSpecs(int problems, bool known);
+
+ private:
+  mutable Mutex mutex_;
+  std::shared_ptr<const Snapshot> snapshot_ PC_GUARDED_BY(mutex_) = std::make_shared<const Snapshot>();
+};
+
+}  // namespace partition_controller
+
+#endif  // PARTITION_CONTROLLER_CONTROLLER_SNAPSHOT_H_

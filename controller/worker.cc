@@ -1,0 +1,179 @@
+// What a worker looks after and when; worker_run.cc is what it then does.
+
+#include "controller/worker.h"
+
+#include <algorithm>
+
+#include "controller/backoff.h"
+
+namespace partition_controller {
+namespace {
+
+// Policies whose turns lie this close together share one catalog query.
+constexpr std::chrono::seconds kTogether{1};
+// The longest sleep of a worker that waits for nothing in particular.
+constexpr std::chrono::hours kLongSleep{1};
+// Beyond its statements' own time limit, twice.
+constexpr std::chrono::minutes kPatience{5};
+
+std::string Label(const TableName& table) { return table.schema + "." + table.name; }
+
+}  // namespace
+
+Worker::Worker(ConnectionSpec connection, const Environment& environment)
+    : connection_(std::move(connection)), environment_(environment), random_(environment.seed) {}
+
+bool Worker::SetPolicies(const std::vector<Policy>& policies, const std::set<PolicyKey>& existing) {
+  const MutexLock lock(mutex_);
+  if (ended_) return false;
+  const Instant now = environment_.clock.Now();
+  std::set<PolicyKey> wanted;
+  for (const Policy& policy : policies) {
+    const PolicyKey key = KeyOf(policy);
+    wanted.insert(key);
+    std::erase_if(deleted_, [&](const Deleted& deleted) { return KeyOf(deleted.policy) == key; });
+    const bool is_new = !entries_.contains(key);
+    Entry& entry = entries_[key];
+    if (!is_new && entry.policy == policy) continue;
+    entry.policy = policy;
+    ++entry.version;
+    entry.due = now;
+    entry.failures = 0;
+    // What it was doing may be what the change is meant to prevent.
+    if (running_ == key) interrupt_.request_stop();
+    environment_.metrics.Queued();
+    environment_.board.Edit(key, [&](PolicyState& state) {
+      if (is_new) state = {};
+      state.table = Label(policy.table);
+      state.next_run = now;
+    });
+  }
+  for (auto it = entries_.begin(); it != entries_.end();) {
+    const auto& [key, entry] = *it;
+    if (wanted.contains(key)) {
+      ++it;
+      continue;
+    }
+    if (running_ == key) interrupt_.request_stop();
+    if (!existing.contains(key)) {
+      if (entry.may_own) deleted_.push_back({entry.policy, now, 0});
+      environment_.board.Remove(key);
+    }
+    it = entries_.erase(it);
+  }
+  wake_.request_stop();
+  return true;
+}
+
+void Worker::ReconcileNow() {
+  const MutexLock lock(mutex_);
+  not_before_ = {};
+  for (auto& [key, entry] : entries_) entry.due = environment_.clock.Now();
+  wake_.request_stop();
+}
+
+void Worker::Run(const std::stop_token& stop) {
+  const std::stop_callback on_stop(stop, [this] {
+    const MutexLock lock(mutex_);
+    wake_.request_stop();
+  });
+  for (;;) {
+    std::stop_token wake;
+    {
+      const MutexLock lock(mutex_);
+      if (wake_.stop_requested()) wake_ = std::stop_source();
+      wake = wake_.get_token();
+    }
+    // Asked after `wake` was taken, so that no stop goes unnoticed.
+    if (stop.stop_requested()) break;
+    const Instant next = RunDue(stop);
+    if (NothingLeft()) break;
+    environment_.clock.WaitUntil(next, wake);
+  }
+  DropSession();
+  const MutexLock lock(mutex_);
+  ended_ = true;
+}
+
+void Worker::DropSession() {
+  {
+    const MutexLock lock(session_mutex_);
+    cancellable_ = nullptr;
+  }
+  session_.reset();
+}
+
+bool Worker::NothingLeft() {
+  const MutexLock lock(mutex_);
+  ended_ = entries_.empty() && deleted_.empty();
+  return ended_;
+}
+
+void Worker::Cancel() {
+  const MutexLock lock(session_mutex_);
+  if (cancellable_ != nullptr) cancellable_->Cancel();
+}
+
+bool Worker::ended() const {
+  const MutexLock lock(mutex_);
+  return ended_;
+}
+
+bool Worker::Stuck() const {
+  const MutexLock lock(mutex_);
+  if (!beat_) return false;
+  std::chrono::milliseconds longest{0};
+  for (const auto& [key, entry] : entries_) longest = std::max(longest, entry.policy.locks.statement_timeout);
+  return environment_.clock.Now() - *beat_ > 2 * longest + kPatience;
+}
+
+std::vector<Worker::Job> Worker::TakeDue() {
+  const MutexLock lock(mutex_);
+  const Instant now = environment_.clock.Now();
+  // A clock that was set back must not put everything to sleep.
+  if (now < last_look_ - kTogether) {
+    not_before_ = {};
+    for (auto& [key, entry] : entries_) entry.due = now;
+  }
+  last_look_ = now;
+  std::vector<Job> jobs;
+  if (now < not_before_) return jobs;
+  for (const auto& [key, entry] : entries_) {
+    if (entry.due <= now + kTogether) jobs.push_back({key, entry.policy, entry.version});
+  }
+  return jobs;
+}
+
+std::vector<Policy> Worker::TakeDeleted() {
+  const MutexLock lock(mutex_);
+  const Instant now = environment_.clock.Now();
+  std::vector<Policy> due;
+  for (const Deleted& deleted : deleted_) {
+    if (deleted.due <= now && not_before_ <= now) due.push_back(deleted.policy);
+  }
+  return due;
+}
+
+Instant Worker::NextDue() const {
+  const MutexLock lock(mutex_);
+  Instant next = environment_.clock.Now() + kLongSleep;
+  for (const auto& [key, entry] : entries_) next = std::min(next, entry.due);
+  for (const Deleted& deleted : deleted_) next = std::min(next, deleted.due);
+  return std::max(next, not_before_);
+}
+
+Worker::Entry* Worker::Find(const Job& job) {
+  const auto it = entries_.find(job.key);
+  return it != entries_.end() && it->second.version == job.version ? &it->second : nullptr;
+}
+
+std::chrono::milliseconds Worker::Delay(int failures) {
+  return Backoff(failures, std::uniform_real_distribution<double>()(random_));
+}
+
+void Worker::Beat() {
+  const MutexLock lock(mutex_);
+  beat_ = environment_.clock.Now();
+}
+
+}  // namespace partition_controller

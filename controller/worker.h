@@ -1,0 +1,136 @@
+// One worker looks after the policies of one database (one connection and
+// role): a thread and a session of its own, so that a slow database delays no
+// other.
+//
+// Run and RunDue belong to that thread; everything else may be called from any.
+
+#ifndef PARTITION_CONTROLLER_CONTROLLER_WORKER_H_
+#define PARTITION_CONTROLLER_CONTROLLER_WORKER_H_
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "controller/converge.h"
+#include "controller/metrics.h"
+#include "controller/mutex.h"
+#include "controller/snapshot.h"
+
+namespace partition_controller {
+
+// What all workers share.  Everything referred to must outlive them.
+struct Environment {
+  Clock& clock;
+  Board& board;
+  Metrics& metrics;
+  Connector connect;
+  Operations operations;
+  std::vector<std::string> acknowledged;
+  std::string holder;  // names this process in the bookkeeping, for people
+  unsigned seed = 0;   // of the jitter
+};
+
+class Worker {
+ public:
+  Worker(ConnectionSpec connection, const Environment& environment);
+
+  const ConnectionSpec& connection() const { return connection_; }
+
+  // The policies of this database from now on.  Of those that are no longer
+  // among them, the ones in `existing` only moved elsewhere; the others were
+  // deleted, and their tables are released.  False if the worker has ended.
+  bool SetPolicies(const std::vector<Policy>& policies, const std::set<PolicyKey>& existing);
+
+  // Makes every policy due.
+  void ReconcileNow();
+
+  // Until `stop`, or until there is nothing left to look after.
+  void Run(const std::stop_token& stop);
+
+  // Does all that is due; returns when to come back.
+  Instant RunDue(const std::stop_token& stop);
+
+  // Makes the statement that is running fail soon.
+  void Cancel();
+  bool ended() const;
+
+  // Whether a policy has been worked on for longer than its own time limits
+  // allow, with nothing moving.
+  bool Stuck() const;
+
+ private:
+  struct Entry {
+    Policy policy;
+    std::uint64_t version = 0;  // grows with every change of the policy
+    Instant due{};
+    int failures = 0;     // in a row
+    bool may_own = true;  // the bookkeeping may name it as the table's keeper
+    std::string refused;  // what was refused last, so that it is logged once
+  };
+  struct Deleted {
+    Policy policy;
+    Instant due{};
+    int failures = 0;
+  };
+  struct Job {
+    PolicyKey key;
+    Policy policy;
+    std::uint64_t version = 0;
+  };
+  struct Seen {
+    Now now;
+    std::vector<std::optional<Catalog>> catalogs;  // one for each job; nothing: it failed
+  };
+
+  // What is due, and when (worker.cc).
+  std::vector<Job> TakeDue();
+  std::vector<Policy> TakeDeleted();
+  bool NothingLeft();
+  Instant NextDue() const;
+  // Nothing if the policy has changed or gone since the job was taken.
+  Entry* Find(const Job& job) PC_REQUIRES(mutex_);
+  std::chrono::milliseconds Delay(int failures);
+  void DropSession();
+  void Beat();
+
+  // The work (worker_run.cc).
+  bool EnsureSession(const std::vector<Job>& jobs);
+  void LoseSession(const Failure& failure, const std::vector<Job>& jobs);
+  void ReleaseDeleted(const std::vector<Policy>& deleted);
+  void ReleaseFailed(const Policy& policy, const Failure& failure);
+  // `reused`: the session is from an earlier run.
+  Seen ReadAll(const std::vector<Job>& jobs, bool reused, const std::stop_token& stop);
+  void Reconcile(const Job& job, const Now& now, Catalog catalog, const std::stop_token& stop);
+  Conduct ConductFor(const Policy& policy, const std::stop_token& stop);
+  void Finish(const Job& job, const Convergence& result, Instant began);
+  void Fail(const Job& job, const Failure& failure, Instant began);
+
+  const ConnectionSpec connection_;
+  const Environment& environment_;
+  std::unique_ptr<Session> session_;  // only the worker's thread touches it
+  std::minstd_rand random_;           // likewise
+
+  mutable Mutex mutex_;
+  std::map<PolicyKey, Entry> entries_ PC_GUARDED_BY(mutex_);
+  std::vector<Deleted> deleted_ PC_GUARDED_BY(mutex_);
+  std::optional<PolicyKey> running_ PC_GUARDED_BY(mutex_);
+  std::stop_source interrupt_ PC_GUARDED_BY(mutex_);  // stops the run of `running_`
+  std::stop_source wake_ PC_GUARDED_BY(mutex_);       // ends the wait
+  int failed_connects_ PC_GUARDED_BY(mutex_) = 0;     // in a row
+  Instant not_before_ PC_GUARDED_BY(mutex_){};        // of anything, while the database is away
+  Instant last_look_ PC_GUARDED_BY(mutex_){};
+  std::optional<Instant> beat_ PC_GUARDED_BY(mutex_);  // nothing: idle
+  bool ended_ PC_GUARDED_BY(mutex_) = false;
+
+  Mutex session_mutex_;  // its own: a Cancel may take a while
+  Session* cancellable_ PC_GUARDED_BY(session_mutex_) = nullptr;
+};
+
+}  // namespace partition_controller
+
+#endif  // PARTITION_CONTROLLER_CONTROLLER_WORKER_H_

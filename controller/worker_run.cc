@@ -1,0 +1,332 @@
+// What a worker does when policies are due: one catalog query for all of them,
+// then each is brought to where it should be.  One that fails stops no other.
+
+#include <algorithm>
+
+#include "controller/connection.h"
+#include "controller/log.h"
+#include "controller/worker.h"
+
+namespace partition_controller {
+namespace {
+
+// The next look after one that left something to do at once.
+constexpr std::chrono::seconds kSoon{1};
+
+double Seconds(Instant::duration time) { return std::chrono::duration<double>(time).count(); }
+
+std::vector<LogField> Fields(const Policy& policy, std::vector<LogField> more) {
+  std::vector<LogField> fields = {{"policy", policy.name},
+                                  {"policy_namespace", policy.name_space},
+                                  {"table", policy.table.schema + "." + policy.table.name}};
+  std::move(more.begin(), more.end(), std::back_inserter(fields));
+  return fields;
+}
+
+Severity SeverityOf(const Failure& failure) {
+  return failure.needs_a_person ? Severity::kError : Severity::kWarning;
+}
+
+void LogStep(const Policy& policy, const StepOutcome& step) {
+  Table named;
+  named.schema = policy.table.schema;
+  named.name = policy.table.name;
+  const std::string what = Describe(step.action, named);
+  if (step.result == "success") {
+    Log(Severity::kInfo, "Carried out step",
+        Fields(policy, {{"action", Kind(step.action)},
+                        {"step", what},
+                        {"lock_wait_seconds", step.lock_wait.count()},
+                        {"rows_deleted", step.rows_deleted}}));
+  } else {
+    Log(Severity::kWarning, "Could not carry out step",
+        Fields(policy, {{"action", Kind(step.action)},
+                        {"step", what},
+                        {"lock_wait_seconds", step.lock_wait.count()},
+                        {"result", step.result},
+                        {"error", step.message}}));
+  }
+}
+
+// When to look at the table again after a run that went well.
+Instant NextRun(const Policy& policy, const Convergence& result, Instant now) {
+  if (result.stopped) return now;
+  if (result.stood_back) return now + policy.locks.timeout;
+  if (result.unfinished) return now + kSoon;
+  const Instant regular = now + policy.schedule.period;
+  const Plan& plan = result.last.plan;
+  if (!plan.wake_at) return regular;
+  // By the server's clock, which the plan was made by.
+  const auto ahead = *plan.wake_at - plan.outlook.now;
+  return std::min(regular, now + std::max<Instant::duration>(ahead, kSoon));
+}
+
+Metrics::Reconcile ResultOf(const Policy& policy, const Convergence& result, Instant now, Instant next) {
+  if (result.failure) return Metrics::Reconcile::kError;
+  if (result.stood_back || result.unfinished || result.stopped) return Metrics::Reconcile::kRequeue;
+  return next < now + policy.schedule.period ? Metrics::Reconcile::kRequeueAfter
+                                             : Metrics::Reconcile::kSuccess;
+}
+
+bool NamesAsKeeper(const Catalog& catalog, const Policy& policy) {
+  if (!catalog.table) return false;
+  const auto names = [&](const std::optional<Ownership>& keeper) {
+    return keeper && keeper->policy_namespace == policy.name_space && keeper->policy_name == policy.name;
+  };
+  return names(catalog.table->ownership) || names(catalog.table->former);
+}
+
+std::string Refusals(const Plan& plan) {
+  std::string text;
+  for (const Refusal& refusal : plan.refusals) {
+    text += (text.empty() ? "" : "; ") + refusal.code + ": " + refusal.message;
+  }
+  return text;
+}
+
+}  // namespace
+
+Instant Worker::RunDue(const std::stop_token& stop) {
+  const std::vector<Job> jobs = TakeDue();
+  const std::vector<Policy> deleted = TakeDeleted();
+  if (jobs.empty() && deleted.empty()) return NextDue();
+  environment_.metrics.WorkerBusy();
+  Beat();
+  const bool reused = session_ != nullptr;
+  if (EnsureSession(jobs)) {
+    Seen seen = ReadAll(jobs, reused, stop);
+    ReleaseDeleted(deleted);
+    for (std::size_t i = 0; i < seen.catalogs.size() && session_ && !stop.stop_requested(); ++i) {
+      if (seen.catalogs[i]) Reconcile(jobs[i], seen.now, *std::move(seen.catalogs[i]), stop);
+    }
+  }
+  environment_.metrics.WorkerIdle();
+  {
+    const MutexLock lock(mutex_);
+    beat_.reset();
+  }
+  return NextDue();
+}
+
+bool Worker::EnsureSession(const std::vector<Job>& jobs) {
+  if (session_) return true;
+  Failure failure;
+  try {
+    session_ = environment_.connect(connection_);
+    const MutexLock lock(session_mutex_);
+    cancellable_ = session_.get();
+    return true;
+  } catch (const ConnectionProblem& problem) {
+    failure = {"ConnectionNotFound", problem.what(), true};
+  } catch (const DatabaseError& error) {
+    failure = FailureOf(error, Policy{});
+  }
+  LoseSession(failure, jobs);
+  return false;
+}
+
+void Worker::LoseSession(const Failure& failure, const std::vector<Job>& jobs) {
+  DropSession();
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    environment_.metrics.ReconcileDone(Metrics::Reconcile::kError, std::chrono::seconds(0));
+    environment_.metrics.Retried();
+  }
+  const MutexLock lock(mutex_);
+  const auto delay = Delay(++failed_connects_);
+  not_before_ = environment_.clock.Now() + delay;
+  // What is known about the tables stays known; it only grows old.
+  for (auto& [key, entry] : entries_) {
+    environment_.board.Edit(key, [&, failures = ++entry.failures, next = not_before_](PolicyState& state) {
+      state.tried = true;
+      state.failures = failures;
+      state.conditions = ConditionsOf(failure);
+      state.next_run = next;
+    });
+  }
+  Log(SeverityOf(failure), "Could not reach database",
+      {{"connection", Describe(connection_)},
+       {"policies", entries_.size()},
+       {"reason", failure.reason},
+       {"error", failure.message},
+       {"attempt", failed_connects_},
+       {"retry_in_seconds", Seconds(delay)}});
+}
+
+void Worker::ReleaseDeleted(const std::vector<Policy>& deleted) {
+  for (const Policy& policy : deleted) {
+    if (!session_) return;
+    try {
+      environment_.operations.release(*session_, policy);
+    } catch (const DatabaseError& error) {
+      ReleaseFailed(policy, FailureOf(error, policy));
+      if (error.kind() == DatabaseError::Kind::kUnreachable) LoseSession(FailureOf(error, policy), {});
+      continue;
+    }
+    Log(Severity::kInfo, "Released table of deleted policy", Fields(policy, {}));
+    const MutexLock lock(mutex_);
+    std::erase_if(deleted_, [&](const Deleted& one) { return KeyOf(one.policy) == KeyOf(policy); });
+  }
+}
+
+void Worker::ReleaseFailed(const Policy& policy, const Failure& failure) {
+  Log(SeverityOf(failure), "Could not release table of deleted policy",
+      Fields(policy, {{"reason", failure.reason}, {"error", failure.message}}));
+  const MutexLock lock(mutex_);
+  for (Deleted& deleted : deleted_) {
+    if (KeyOf(deleted.policy) == KeyOf(policy)) {
+      deleted.due = environment_.clock.Now() + Delay(++deleted.failures);
+    }
+  }
+}
+
+Worker::Seen Worker::ReadAll(const std::vector<Job>& jobs, bool reused, const std::stop_token& stop) {
+  if (jobs.empty()) return {};
+  const Instant began = environment_.clock.Now();
+  Seen seen{{began, false}, std::vector<std::optional<Catalog>>(jobs.size())};
+  const auto read = [&](const std::vector<const Policy*>& policies) {
+    std::vector<Catalog> catalogs = environment_.operations.read(*session_, policies, seen.now);
+    if (catalogs.size() != policies.size()) {
+      throw DatabaseError(DatabaseError::Kind::kOther, "", "the catalog could not be read");
+    }
+    const MutexLock lock(mutex_);
+    failed_connects_ = 0;
+    return catalogs;
+  };
+  // True if it was the connection that failed, not the query.
+  const auto lost = [&](const DatabaseError& error) {
+    if (error.kind() != DatabaseError::Kind::kUnreachable) return false;
+    LoseSession(FailureOf(error, Policy{}), jobs);
+    return true;
+  };
+  try {
+    std::vector<const Policy*> all;
+    all.reserve(jobs.size());
+    for (const Job& job : jobs) all.push_back(&job.policy);
+    std::vector<Catalog> catalogs = read(all);
+    std::move(catalogs.begin(), catalogs.end(), seen.catalogs.begin());
+    return seen;
+  } catch (const DatabaseError& error) {
+    if (stop.stop_requested()) return {};
+    if (reused && error.kind() == DatabaseError::Kind::kUnreachable) {
+      // It broke while nobody used it, as when the server was restarted.
+      DropSession();
+      return EnsureSession(jobs) ? ReadAll(jobs, false, stop) : Seen{};
+    }
+    if (lost(error)) return {};
+    if (jobs.size() == 1) {
+      Fail(jobs[0], FailureOf(error, jobs[0].policy), began);
+      return {};
+    }
+  }
+  // One by one, so that a table that cannot be read hides no other.
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    try {
+      seen.catalogs[i] = std::move(read({&jobs[i].policy}).front());
+    } catch (const DatabaseError& error) {
+      if (stop.stop_requested() || lost(error)) return {};
+      Fail(jobs[i], FailureOf(error, jobs[i].policy), began);
+    }
+  }
+  return seen;
+}
+
+void Worker::Reconcile(const Job& job, const Now& now, Catalog catalog, const std::stop_token& stop) {
+  std::stop_source interrupt;
+  {
+    const MutexLock lock(mutex_);
+    if (Find(job) == nullptr) return;
+    running_ = job.key;
+    interrupt_ = interrupt;
+    environment_.board.Edit(job.key, [](PolicyState& state) { state.next_run.reset(); });
+  }
+  const std::stop_callback relay(stop, [&] { interrupt.request_stop(); });
+  const Instant began = environment_.clock.Now();
+  try {
+    const Conduct conduct = ConductFor(job.policy, interrupt.get_token());
+    Plan plan = PlanFor(job.policy, catalog, now, conduct);
+    const Convergence result =
+        Converge(*session_, job.policy, {now, std::move(catalog), std::move(plan)}, conduct);
+    if (result.session_lost && result.failure) LoseSession(*result.failure, {job});
+    Finish(job, result, began);
+  } catch (const std::exception& error) {
+    // A fault of ours: the other policies go on, and this one is tried again.
+    environment_.metrics.ReconcilePanicked();
+    Fail(job, {"InternalError", error.what(), true}, began);
+  }
+  const MutexLock lock(mutex_);
+  running_.reset();
+}
+
+Conduct Worker::ConductFor(const Policy& policy, const std::stop_token& stop) {
+  const auto on_step = [this, &policy](const StepOutcome& step, std::size_t, std::size_t, bool ended) {
+    Beat();
+    if (!ended) return;
+    environment_.metrics.StepDone(step);
+    LogStep(policy, step);
+  };
+  return {.operations = environment_.operations,
+          .clock = environment_.clock,
+          .preview = std::nullopt,
+          .acknowledged = environment_.acknowledged,
+          .holder = environment_.holder,
+          .stop = stop,
+          .on_step = on_step};
+}
+
+void Worker::Finish(const Job& job, const Convergence& result, Instant began) {
+  if (result.failure && !result.session_lost) Fail(job, *result.failure, began);
+  const Instant now = environment_.clock.Now();
+  const MutexLock lock(mutex_);
+  Entry* entry = Find(job);
+  if (entry == nullptr) return;
+  const Situation& last = result.last;
+  entry->may_own = NamesAsKeeper(last.catalog, job.policy);
+  if (!result.failure) {
+    entry->failures = 0;
+    entry->due = NextRun(job.policy, result, now);
+    environment_.metrics.ReconcileDone(ResultOf(job.policy, result, now, entry->due), now - began);
+    environment_.metrics.Queued();
+  }
+  const Instant next = std::max(entry->due, not_before_);
+  environment_.board.Edit(job.key, [&](PolicyState& state) {
+    Observe(last.catalog, last.plan, &state);
+    if (!result.session_lost)
+      state.conditions = ConditionsOf(job.policy, last.catalog, last.plan, result.failure);
+    state.tried = true;
+    state.failures = entry->failures;
+    state.last_run = now;
+    state.next_run = next;
+  });
+  const std::string refusals = Refusals(last.plan);
+  if (refusals != entry->refused) {
+    entry->refused = refusals;
+    Log(refusals.empty() ? Severity::kInfo : Severity::kWarning,
+        refusals.empty() ? "Policy is no longer refused" : "Refused policy",
+        Fields(job.policy, {{"refusals", refusals}}));
+  }
+}
+
+void Worker::Fail(const Job& job, const Failure& failure, Instant began) {
+  const Instant now = environment_.clock.Now();
+  environment_.metrics.ReconcileDone(Metrics::Reconcile::kError, now - began);
+  environment_.metrics.Retried();
+  const MutexLock lock(mutex_);
+  Entry* entry = Find(job);
+  if (entry == nullptr) return;
+  const auto delay = Delay(++entry->failures);
+  entry->due = now + delay;
+  environment_.board.Edit(job.key, [&](PolicyState& state) {
+    state.tried = true;
+    state.failures = entry->failures;
+    state.conditions = ConditionsOf(failure);
+    state.last_run = now;
+    state.next_run = entry->due;
+  });
+  Log(SeverityOf(failure), "Could not reconcile policy",
+      Fields(job.policy, {{"reason", failure.reason},
+                          {"error", failure.message},
+                          {"attempt", entry->failures},
+                          {"retry_in_seconds", Seconds(delay)}}));
+}
+
+}  // namespace partition_controller

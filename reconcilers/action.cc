@@ -1,0 +1,209 @@
+#include "reconcilers/action.h"
+
+#include "reconcilers/bounds.h"
+#include "reconcilers/quote.h"
+
+namespace partition_controller {
+namespace {
+
+template <class... Fs>
+struct Overloaded : Fs... {
+  using Fs::operator()...;
+};
+template <class... Fs>
+Overloaded(Fs...) -> Overloaded<Fs...>;
+
+std::string Quoted(const TableRef& ref) { return QuoteName(ref.schema, ref.name); }
+
+std::string Quoted(const Table& table) { return QuoteName(table.schema, table.name); }
+
+std::string DefaultOf(const Table& table) {
+  const Partition& partition = table.default_partition->partition;
+  return QuoteName(partition.schema, partition.name);
+}
+
+// An ATTACH checks the default partition, where there is one, and clones the
+// parent's foreign keys.
+void AttachLocks(const Table& table, bool keys_exist, std::vector<Lock>* locks) {
+  if (table.default_partition) {
+    locks->push_back({"SHARE ROW EXCLUSIVE", Quoted(table), "attaches; readers go on"});
+    locks->push_back({"ACCESS EXCLUSIVE", DefaultOf(table), "proves that no row of the range is in it"});
+  } else {
+    locks->push_back({"SHARE UPDATE EXCLUSIVE", Quoted(table), "attaches; readers and writers go on"});
+  }
+  for (const std::string& referenced : table.references) {
+    locks->push_back({keys_exist ? "ACCESS EXCLUSIVE" : "SHARE ROW EXCLUSIVE", referenced,
+                      "adopts the foreign key; nothing is scanned"});
+  }
+}
+
+void DetachLocks(const Table& table, const std::string& partition, std::vector<Lock>* locks) {
+  locks->push_back({"ACCESS EXCLUSIVE", Quoted(table), "only metadata"});
+  if (table.default_partition) locks->push_back({"ACCESS EXCLUSIVE", DefaultOf(table), "only metadata"});
+  locks->push_back({"ACCESS EXCLUSIVE", partition, "only metadata"});
+  for (const std::string& referenced : table.references) {
+    locks->push_back({"SHARE ROW EXCLUSIVE", referenced, "makes the foreign key the partition's own"});
+  }
+}
+
+std::string Span(const Range& range) { return ToString(range); }
+
+}  // namespace
+
+TableRef RefOf(const Partition& partition) {
+  return {partition.oid, partition.schema, partition.name, partition.bounds};
+}
+
+const char* Kind(const Action& action) { return Kinds()[action.index()]; }
+
+const std::vector<const char*>& Kinds() {
+  // In the order of Action.
+  static const std::vector<const char*> kKinds = {
+      "finalize_detach",    "forget_detached",     "create_partition",     "create_default",
+      "remove_default",     "replace_partitions",  "begin_drain",          "finish_drain",
+      "reattach_partition", "add_bound_check",     "validate_bound_check", "detach_partition",
+      "drop_partition",     "delete_expired_rows", "analyze_parent"};
+  static_assert(std::variant_size_v<Action> == 15);
+  return kKinds;
+}
+
+std::string Describe(const Action& action, const Table& table) {
+  return std::visit(
+      Overloaded{
+          [](const FinalizeDetach& a) { return "finish the interrupted detach of " + Quoted(a.partition); },
+          [](const ForgetDetached& a) { return "forget the detached table " + Quoted(a.table); },
+          [&](const CreatePartition& a) {
+            return "create partition " + QuoteName(table.schema, a.partition.name) + " for " +
+                   Span(a.partition.range);
+          },
+          [&](const CreateDefault& a) {
+            return "create default partition " + QuoteName(table.schema, a.name);
+          },
+          [](const RemoveDefault& a) { return "drop the empty default partition " + Quoted(a.partition); },
+          [&](const ReplacePartitions& a) {
+            std::string text = "replace ";
+            for (const TableRef& ref : a.drop) text += (&ref == &a.drop.front() ? "" : ", ") + Quoted(ref);
+            text += " by ";
+            for (const NewPartition& made : a.create) {
+              text += (&made == &a.create.front() ? "" : ", ") + QuoteName(table.schema, made.name) + " " +
+                      Span(made.range);
+            }
+            return text;
+          },
+          [](const BeginDrain& a) {
+            return a.drain.mode == Drain::Mode::kMove
+                       ? "divert new rows of " + Span(a.drain.range) + " from the default partition to " +
+                             QuoteName(a.drain.target_schema, a.drain.target_name)
+                       : "divert new rows outside " + Span(a.drain.range) +
+                             " from the default partition to its successor " +
+                             QuoteName(a.drain.target_schema, a.drain.target_name);
+          },
+          [](const FinishDrain& a) {
+            const std::string rows = std::to_string(a.rows);
+            return a.drain.mode == Drain::Mode::kMove
+                       ? "move about " + rows + " rows from the default partition to " +
+                             QuoteName(a.drain.target_schema, a.drain.target_name) + " and attach it for " +
+                             Span(a.drain.range)
+                       : "make the default partition the partition " +
+                             QuoteName(a.default_partition.schema, a.promoted_name) + " for " +
+                             Span(a.drain.range) + ", with a new default that takes about " + rows + " rows";
+          },
+          [](const ReattachPartition& a) {
+            return "attach " + Quoted(a.table) + " again for " + Span(a.range);
+          },
+          [](const AddBoundCheck& a) { return "state the bounds of " + Quoted(a.partition) + " as a CHECK"; },
+          [](const ValidateBoundCheck& a) { return "validate the bounds of " + Quoted(a.partition); },
+          [](const DetachPartition& a) {
+            return "detach " + Quoted(a.partition) + " " + Span(a.range) +
+                   (a.drop_after ? ", to be dropped after " + ToString(*a.drop_after) : std::string());
+          },
+          [](const DropPartition& a) {
+            return std::string(a.attached ? "drop partition " : "drop detached table ") +
+                   Quoted(a.partition) + " " + Span(a.range);
+          },
+          [](const DeleteExpiredRows& a) {
+            return "delete rows before " + ToString(a.cutoff) + " from " + Quoted(a.leaf);
+          },
+          [&](const AnalyzeParent&) { return "analyse " + Quoted(table); },
+      },
+      action);
+}
+
+bool Destructive(const Action& action) {
+  return std::holds_alternative<DetachPartition>(action) || std::holds_alternative<DropPartition>(action) ||
+         std::holds_alternative<DeleteExpiredRows>(action);
+}
+
+std::vector<Lock> LocksOf(const Action& action, const Table& table) {
+  std::vector<Lock> locks;
+  std::visit(
+      Overloaded{
+          [&](const FinalizeDetach& a) {
+            locks.push_back({"SHARE UPDATE EXCLUSIVE", Quoted(table), "readers and writers go on"});
+            locks.push_back({"ACCESS EXCLUSIVE", Quoted(a.partition), "only metadata"});
+            for (const std::string& referenced : table.references) {
+              locks.push_back({"SHARE ROW EXCLUSIVE", referenced, "only metadata"});
+            }
+          },
+          [](const ForgetDetached&) {},
+          [&](const CreatePartition&) { AttachLocks(table, false, &locks); },
+          [&](const CreateDefault&) { AttachLocks(table, false, &locks); },
+          [&](const RemoveDefault& a) {
+            locks.push_back({"ACCESS EXCLUSIVE", Quoted(table), "only metadata"});
+            locks.push_back({"ACCESS EXCLUSIVE", Quoted(a.partition), "proves that it is empty"});
+          },
+          [&](const ReplacePartitions& a) {
+            locks.push_back({"ACCESS EXCLUSIVE", Quoted(table), "only metadata"});
+            for (const TableRef& ref : a.drop) {
+              locks.push_back({"ACCESS EXCLUSIVE", Quoted(ref), "proves that it is empty"});
+            }
+            AttachLocks(table, false, &locks);
+          },
+          [&](const BeginDrain& a) {
+            locks.push_back({"ACCESS EXCLUSIVE", Quoted(a.default_partition), "only metadata"});
+            for (const std::string& referenced : table.references) {
+              locks.push_back({"SHARE ROW EXCLUSIVE", referenced, "adds the foreign key to an empty table"});
+            }
+          },
+          [&](const FinishDrain& a) {
+            locks.push_back({"SHARE UPDATE EXCLUSIVE", Quoted(a.default_partition),
+                             "moves and validates; readers and writers go on"});
+            if (a.drain.mode == Drain::Mode::kPromote) {
+              locks.push_back({"ACCESS EXCLUSIVE", Quoted(table), "only metadata"});
+            }
+            AttachLocks(table, true, &locks);
+          },
+          [&](const ReattachPartition&) { AttachLocks(table, true, &locks); },
+          [&](const AddBoundCheck& a) {
+            locks.push_back({"ACCESS EXCLUSIVE", Quoted(a.partition), "only metadata"});
+          },
+          [&](const ValidateBoundCheck& a) {
+            locks.push_back(
+                {"SHARE UPDATE EXCLUSIVE", Quoted(a.partition), "scans it; readers and writers go on"});
+          },
+          [&](const DetachPartition& a) { DetachLocks(table, Quoted(a.partition), &locks); },
+          [&](const DropPartition& a) {
+            if (a.attached) {
+              locks.push_back({"ACCESS EXCLUSIVE", Quoted(table), "only metadata"});
+              if (table.default_partition)
+                locks.push_back({"ACCESS EXCLUSIVE", DefaultOf(table), "only metadata"});
+            } else {
+              for (const std::string& referenced : table.references) {
+                locks.push_back({"ACCESS EXCLUSIVE", referenced, "drops the foreign key's triggers"});
+              }
+            }
+            locks.push_back({"ACCESS EXCLUSIVE", Quoted(a.partition), "only metadata"});
+          },
+          [&](const DeleteExpiredRows& a) {
+            locks.push_back({"ROW EXCLUSIVE", Quoted(a.leaf), "as any DELETE; rows, not the table"});
+          },
+          [&](const AnalyzeParent&) {
+            locks.push_back(
+                {"SHARE UPDATE EXCLUSIVE", Quoted(table), "and its partitions; readers and writers go on"});
+          },
+      },
+      action);
+  return locks;
+}
+
+}  // namespace partition_controller

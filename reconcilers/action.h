@@ -1,0 +1,160 @@
+// The things a plan can do, each a value.
+//
+// To add one: a struct here and in Action; the compiler then names the
+// functions that must learn about it (Describe and LocksOf in action.cc, Apply
+// in apply.cc, Render in sql.cc); a rule in one reconciler gives it its reason.
+
+#ifndef PARTITION_CONTROLLER_RECONCILERS_ACTION_H_
+#define PARTITION_CONTROLLER_RECONCILERS_ACTION_H_
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "reconcilers/catalog.h"
+
+namespace partition_controller {
+
+// A table by its identity: oid and, for a partition, bounds.  The name only
+// says how to address it; SQL checks that it still means this oid.
+struct TableRef {
+  Oid oid = 0;
+  std::string schema;
+  std::string name;
+  std::string bounds;  // as PostgreSQL prints them; empty: not attached
+  bool operator==(const TableRef&) const = default;
+};
+
+TableRef RefOf(const Partition& partition);
+
+struct NewPartition {
+  std::string name;
+  Range range;
+  bool operator==(const NewPartition&) const = default;
+};
+
+// Makes an empty table like the parent and attaches it.
+struct CreatePartition {
+  NewPartition partition;
+  bool operator==(const CreatePartition&) const = default;
+};
+struct CreateDefault {
+  std::string name;
+  bool operator==(const CreateDefault&) const = default;
+};
+// Drops the default partition, proven empty under lock.
+struct RemoveDefault {
+  TableRef partition;
+  bool operator==(const RemoveDefault&) const = default;
+};
+// Swaps empty future partitions of our own for others over the same span, in
+// one transaction, so that the span is covered at every moment.
+struct ReplacePartitions {
+  std::vector<TableRef> drop;
+  std::vector<NewPartition> create;
+  bool operator==(const ReplacePartitions&) const = default;
+};
+// Puts the diverting trigger and the CHECK (NOT VALID) on the default
+// partition: from here on, rows that must leave it no longer arrive in it.
+struct BeginDrain {
+  Drain drain;
+  TableRef default_partition;
+  bool operator==(const BeginDrain&) const = default;
+};
+// Moves what must leave, proves it (VALIDATE) and attaches, in one transaction.
+struct FinishDrain {
+  Drain drain;
+  TableRef default_partition;
+  std::string promoted_name;  // kPromote: what the old default is called from now on
+  std::int64_t rows = 0;      // about as many are moved
+  bool operator==(const FinishDrain&) const = default;
+};
+// Completes a DETACH ... CONCURRENTLY that somebody left half done.
+struct FinalizeDetach {
+  TableRef partition;
+  bool operator==(const FinalizeDetach&) const = default;
+};
+// States the bounds as a CHECK (NOT VALID), then proves it, so that attaching
+// the partition again scans nothing.
+struct AddBoundCheck {
+  TableRef partition;
+  Range range;
+  bool operator==(const AddBoundCheck&) const = default;
+};
+struct ValidateBoundCheck {
+  TableRef partition;
+  Range range;
+  bool operator==(const ValidateBoundCheck&) const = default;
+};
+struct DetachPartition {
+  TableRef partition;
+  Range range;
+  std::optional<Instant> drop_after;  // nothing: the table is kept
+  bool operator==(const DetachPartition&) const = default;
+};
+struct ReattachPartition {
+  TableRef table;
+  Range range;
+  bool operator==(const ReattachPartition&) const = default;
+};
+// Removes an expired partition for good: attached, or detached by us before.
+struct DropPartition {
+  TableRef partition;
+  Range range;
+  bool attached = true;
+  bool operator==(const DropPartition&) const = default;
+};
+// Drops the bookkeeping row of a detached table that is gone or attached again.
+struct ForgetDetached {
+  TableRef table;
+  bool operator==(const ForgetDetached&) const = default;
+};
+// Deletes the rows before `cutoff` from one leaf (or plain table), in batches,
+// each its own transaction.
+struct DeleteExpiredRows {
+  TableRef leaf;
+  Instant cutoff{};  // on the key's axis
+  bool has_time_index = false;
+  bool operator==(const DeleteExpiredRows&) const = default;
+};
+// ANALYZE of the parent, which autovacuum never does.
+struct AnalyzeParent {
+  bool operator==(const AnalyzeParent&) const = default;
+};
+
+using Action =
+    std::variant<FinalizeDetach, ForgetDetached, CreatePartition, CreateDefault, RemoveDefault,
+                 ReplacePartitions, BeginDrain, FinishDrain, ReattachPartition, AddBoundCheck,
+                 ValidateBoundCheck, DetachPartition, DropPartition, DeleteExpiredRows, AnalyzeParent>;
+
+// The value of the metric label `action`: "create_partition", ...  Stable.
+const char* Kind(const Action& action);
+// Every value that Kind returns.
+const std::vector<const char*>& Kinds();
+
+// One line for people: "create partition public.t_p202611 [.., ..)".
+std::string Describe(const Action& action, const Table& table);
+
+// Whether rows, or a table that may hold rows, leave the parent by it.
+bool Destructive(const Action& action);
+
+struct Lock {
+  std::string mode;      // "ACCESS EXCLUSIVE", ...: the manual's names (13.3.1)
+  std::string relation;  // quoted, schema-qualified
+  std::string note;      // what happens under it
+  bool operator==(const Lock&) const = default;
+};
+
+// The locks that matter to others: all but ACCESS SHARE, on other than new
+// tables.
+std::vector<Lock> LocksOf(const Action& action, const Table& table);
+
+// What `table` becomes once `action` has run.  The database obeys the same
+// rules: tests/integration/contract_test.cc holds the two side by side.
+// REQUIRES: the action was planned for this table.
+void Apply(const Action& action, Instant now, Table* table);
+
+}  // namespace partition_controller
+
+#endif  // PARTITION_CONTROLLER_RECONCILERS_ACTION_H_

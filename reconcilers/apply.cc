@@ -1,0 +1,214 @@
+// What each action makes of the table: the model.
+
+#include <algorithm>
+#include <utility>
+
+#include "reconcilers/action.h"
+#include "reconcilers/bounds.h"
+
+namespace partition_controller {
+namespace {
+
+std::string BoundsSql(const Range& range, const Table& table) {
+  const KeyType key = KeyTypeOf(table.key_column_type).value();
+  return "FOR VALUES FROM (" + BoundSql(range.from, key) + ") TO (" + BoundSql(range.to, key) + ")";
+}
+
+class Model {
+ public:
+  Model(Instant now, Table* table) : now_(now), table_(table) {}
+
+  // The table is nobody's from then on, and keeps its name.
+  void operator()(const FinalizeDetach& a) {
+    Erase(a.partition);
+    table_->taken_names.push_back(a.partition.name);
+  }
+  void operator()(const ForgetDetached& a) { EraseDetached(a.table.oid); }
+
+  void operator()(const CreatePartition& a) { Insert(Made(a.partition)); }
+
+  void operator()(const CreateDefault& a) {
+    DefaultPartition made;
+    made.partition = Made({a.name, {}});
+    made.partition.range.reset();
+    made.partition.bounds = "DEFAULT";
+    table_->default_partition = made;
+  }
+
+  void operator()(const RemoveDefault&) { table_->default_partition.reset(); }
+
+  void operator()(const ReplacePartitions& a) {
+    for (const TableRef& ref : a.drop) Erase(ref);
+    for (const NewPartition& made : a.create) Insert(Made(made));
+  }
+
+  void operator()(const BeginDrain& a) { table_->drain = a.drain; }
+
+  void operator()(const FinishDrain& a) {
+    DefaultPartition& old = *table_->default_partition;
+    const bool promote = a.drain.mode == Drain::Mode::kPromote;
+    std::int64_t inside = 0;
+    std::int64_t outside = 0;
+    for (std::size_t i = 0; i < old.counts.size(); ++i) {
+      // A count belongs to the range if its stretch begins inside it: cuts are
+      // made at the ends of every range that a drain can have.
+      const bool in = i > 0 && a.drain.range.Contains(old.cuts[i - 1]);
+      (in ? inside : outside) += old.counts[i];
+      if (in) old.counts[i] = 0;
+    }
+    Partition made = Made({promote ? a.promoted_name : a.drain.target_name, a.drain.range});
+    made.bound_check = Partition::BoundCheck::kNone;
+    if (promote) {
+      made.oid = old.partition.oid;
+      made.attributes = old.partition.attributes;
+      made.rows = static_cast<double>(inside);
+      made.bytes = old.partition.bytes;
+      const std::string name = old.partition.name;
+      old.partition = Made({name, {}});
+      old.partition.oid = a.drain.target;
+      old.partition.range.reset();
+      old.partition.bounds = "DEFAULT";
+      old.pages = outside > 0 ? std::max<std::int64_t>(
+                                    1, old.pages * outside / std::max<std::int64_t>(1, outside + inside))
+                              : 0;
+    } else {
+      made.oid = a.drain.target;
+      made.schema = a.drain.target_schema;
+      made.rows = static_cast<double>(inside);
+      if (const Detached* detached = FindDetached(a.drain.target)) {
+        made.created_by_us = detached->created_by_us;
+        made.rows += std::max(0.0, detached->rows);
+        made.bytes = detached->bytes;
+      }
+      EraseDetached(a.drain.target);
+    }
+    old.rows = outside;
+    if (outside == 0) {
+      old.cuts.clear();
+      old.counts.clear();
+    }
+    Insert(std::move(made));
+    table_->drain.reset();
+  }
+
+  void operator()(const AddBoundCheck& a) { Check(a.partition, Partition::BoundCheck::kNotValid); }
+  void operator()(const ValidateBoundCheck& a) { Check(a.partition, Partition::BoundCheck::kValid); }
+
+  void operator()(const DetachPartition& a) {
+    for (const Partition& partition : table_->partitions) {
+      if (partition.oid != a.partition.oid || partition.name != a.partition.name) continue;
+      Detached detached;
+      detached.oid = partition.oid;
+      detached.schema = partition.schema;
+      detached.name = partition.name;
+      detached.range = a.range;
+      detached.detached_at = now_;
+      detached.drop_after = a.drop_after;
+      detached.created_by_us = partition.created_by_us;
+      detached.rows = partition.rows;
+      detached.bytes = partition.bytes;
+      table_->detached.push_back(detached);
+      break;
+    }
+    Erase(a.partition);
+  }
+
+  void operator()(const ReattachPartition& a) {
+    Partition made = Made({a.table.name, a.range});
+    made.oid = a.table.oid;
+    made.schema = a.table.schema;
+    if (const Detached* detached = FindDetached(a.table.oid)) {
+      made.created_by_us = detached->created_by_us;
+      made.rows = detached->rows;
+      made.bytes = detached->bytes;
+    }
+    EraseDetached(a.table.oid);
+    Insert(std::move(made));
+  }
+
+  void operator()(const DropPartition& a) {
+    if (a.attached) {
+      Erase(a.partition);
+    } else {
+      EraseDetached(a.partition.oid);
+    }
+  }
+
+  void operator()(const DeleteExpiredRows& a) {
+    if (table_->oid == a.leaf.oid) table_->oldest_row.reset();
+    for (Partition& partition : table_->partitions) {
+      if (partition.oid == a.leaf.oid) partition.oldest_row.reset();
+    }
+    if (table_->default_partition && table_->default_partition->partition.oid == a.leaf.oid) {
+      DefaultPartition& fallback = *table_->default_partition;
+      fallback.partition.oldest_row.reset();
+      // A stretch goes when all of it lies before the cutoff.
+      for (std::size_t i = 0; i < fallback.counts.size(); ++i) {
+        if (i < fallback.cuts.size() && fallback.cuts[i] <= a.cutoff) {
+          fallback.rows -= fallback.counts[i];
+          fallback.counts[i] = 0;
+        }
+      }
+    }
+  }
+
+  void operator()(const AnalyzeParent&) {
+    if (!table_->ownership) table_->ownership = Ownership{};
+    table_->ownership->analyzed_at = now_;
+  }
+
+ private:
+  Partition Made(const NewPartition& made) {
+    Partition partition;
+    partition.schema = table_->schema;
+    partition.name = made.name;
+    partition.range = made.range;
+    if (!made.range.empty()) partition.bounds = BoundsSql(made.range, *table_);
+    partition.created_by_us = true;
+    partition.rows = 0;
+    table_->taken_names.push_back(made.name);
+    return partition;
+  }
+
+  void Insert(Partition partition) {
+    const auto after = [](const Partition& a, const Partition& b) { return a.range < b.range; };
+    auto& all = table_->partitions;
+    all.insert(std::upper_bound(all.begin(), all.end(), partition, after), std::move(partition));
+  }
+
+  // By oid, and by name for what this plan itself made (oid 0).
+  void Erase(const TableRef& ref) {
+    std::erase_if(table_->partitions,
+                  [&](const Partition& p) { return p.oid == ref.oid && p.name == ref.name; });
+  }
+
+  const Detached* FindDetached(Oid oid) const {
+    for (const Detached& detached : table_->detached) {
+      if (oid != 0 && detached.oid == oid) return &detached;
+    }
+    return nullptr;
+  }
+
+  void EraseDetached(Oid oid) {
+    if (oid == 0) return;
+    std::erase_if(table_->detached, [&](const Detached& d) { return d.oid == oid; });
+  }
+
+  void Check(const TableRef& ref, Partition::BoundCheck state) {
+    for (Partition& partition : table_->partitions) {
+      if (partition.oid == ref.oid && partition.name == ref.name) partition.bound_check = state;
+    }
+    for (Detached& detached : table_->detached) {
+      if (detached.oid == ref.oid) detached.has_bound_check = state == Partition::BoundCheck::kValid;
+    }
+  }
+
+  Instant now_;
+  Table* table_;
+};
+
+}  // namespace
+
+void Apply(const Action& action, Instant now, Table* table) { std::visit(Model(now, table), action); }
+
+}  // namespace partition_controller

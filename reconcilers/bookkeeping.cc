@@ -1,0 +1,159 @@
+#include "reconcilers/bookkeeping.h"
+
+#include "reconcilers/bounds.h"
+#include "reconcilers/quote.h"
+
+namespace partition_controller {
+namespace {
+
+std::string Text(const Bound& bound) { return QuoteLiteral(ToString(bound)); }
+
+std::string RegClass(const std::string& schema, const std::string& name) {
+  return QuoteLiteral(QuoteName(schema, name)) + "::pg_catalog.regclass::pg_catalog.oid";
+}
+
+std::string Number(std::int64_t number) { return std::to_string(number); }
+
+}  // namespace
+
+std::vector<std::string> MigrationSql(int version) {
+  if (version >= kBookkeepingVersion) return {};
+  return {
+      // IF NOT EXISTS would ask for CREATE on the database although an
+      // administrator has made the schema.
+      "DO " + DollarQuote(
+                  "BEGIN\n  IF pg_catalog.to_regnamespace('partition_controller') IS NULL THEN\n    CREATE "
+                  "SCHEMA "
+                  "partition_controller;\n    COMMENT ON SCHEMA partition_controller IS 'Bookkeeping of the "
+                  "partition controller. Do not drop: it holds the fencing terms and what is in its undo "
+                  "window.';\n  END IF;\nEND"),
+      "CREATE TABLE IF NOT EXISTS partition_controller.version (version integer NOT NULL)",
+      "CREATE TABLE IF NOT EXISTS partition_controller.settings (name text PRIMARY KEY, value text NOT NULL)",
+      "CREATE SEQUENCE IF NOT EXISTS partition_controller.terms",
+      // One row for each table under a policy.
+      "CREATE TABLE IF NOT EXISTS partition_controller.tables ("
+      "table_oid oid PRIMARY KEY, policy_namespace text NOT NULL, policy_name text NOT NULL, "
+      "schema_name text NOT NULL, table_name text NOT NULL, owner_name text NOT NULL, "
+      "database_oid oid NOT NULL, system_identifier text NOT NULL, "
+      "claimed_at timestamptz NOT NULL DEFAULT pg_catalog.now(), analyzed_at timestamptz, "
+      "term bigint NOT NULL, holder text NOT NULL, acted_at timestamptz NOT NULL)",
+      // One row for each partition that we made (attached) or detached.
+      "CREATE TABLE IF NOT EXISTS partition_controller.partitions ("
+      "partition_oid oid PRIMARY KEY, table_oid oid NOT NULL, "
+      "state text NOT NULL CHECK (state IN ('attached', 'detached')), made_by_us boolean NOT NULL, "
+      "schema_name text NOT NULL, table_name text NOT NULL, bound_from text NOT NULL, bound_to text NOT "
+      "NULL, "
+      "recorded_at timestamptz NOT NULL DEFAULT pg_catalog.now(), "
+      "detached_at timestamptz, drop_after timestamptz)",
+      "CREATE INDEX IF NOT EXISTS partitions_table_oid_idx ON partition_controller.partitions (table_oid)",
+      // One row for each drain under way.
+      "CREATE TABLE IF NOT EXISTS partition_controller.drains ("
+      "table_oid oid PRIMARY KEY, mode text NOT NULL CHECK (mode IN ('move', 'promote')), "
+      "target_oid oid NOT NULL, target_schema text NOT NULL, target_name text NOT NULL, "
+      "bound_from text NOT NULL, bound_to text NOT NULL, "
+      "started_at timestamptz NOT NULL DEFAULT pg_catalog.now())",
+      "DELETE FROM partition_controller.version",
+      "INSERT INTO partition_controller.version VALUES (" + std::to_string(kBookkeepingVersion) + ")",
+  };
+}
+
+std::string ClaimSql(const Policy& policy, const Table& table, const Server& server,
+                     const std::string& holder, bool accept_identity) {
+  std::string sql;
+  const std::string oid = Number(table.oid);
+  if (accept_identity) {
+    sql += "WITH former AS (DELETE FROM partition_controller.tables WHERE policy_namespace = " +
+           QuoteLiteral(policy.name_space) + " AND policy_name = " + QuoteLiteral(policy.name) +
+           " AND table_oid <> " + oid + ") ";
+  }
+  sql +=
+      "INSERT INTO partition_controller.tables AS t (table_oid, policy_namespace, policy_name, schema_name, "
+      "table_name, owner_name, database_oid, system_identifier, term, holder, acted_at) VALUES (" +
+      oid + ", " + QuoteLiteral(policy.name_space) + ", " + QuoteLiteral(policy.name) + ", " +
+      QuoteLiteral(table.schema) + ", " + QuoteLiteral(table.name) + ", " + QuoteLiteral(table.owner) + ", " +
+      Number(server.database) + ", " + QuoteLiteral(server.system_identifier) +
+      ", pg_catalog.nextval('partition_controller.terms'), " + QuoteLiteral(holder) +
+      ", pg_catalog.clock_timestamp()) ON CONFLICT (table_oid) DO UPDATE SET term = EXCLUDED.term, "
+      "holder = EXCLUDED.holder, acted_at = EXCLUDED.acted_at, schema_name = EXCLUDED.schema_name, "
+      "table_name = EXCLUDED.table_name";
+  if (accept_identity) {
+    sql +=
+        ", owner_name = EXCLUDED.owner_name, database_oid = EXCLUDED.database_oid, "
+        "system_identifier = EXCLUDED.system_identifier";
+  }
+  sql +=
+      " WHERE t.policy_namespace = EXCLUDED.policy_namespace AND t.policy_name = EXCLUDED.policy_name AND "
+      "(t.holder = EXCLUDED.holder OR t.acted_at < pg_catalog.clock_timestamp() - interval '" +
+      Number(policy.locks.timeout.count()) + " milliseconds') RETURNING t.term";
+  return sql;
+}
+
+std::string FenceSql(Oid table, std::int64_t term) { return FenceSql(table, Number(term)); }
+
+std::string FenceSql(Oid table, const std::string& term) {
+  return "UPDATE partition_controller.tables SET acted_at = pg_catalog.clock_timestamp() WHERE table_oid = " +
+         Number(table) + " AND term = " + term + " RETURNING term";
+}
+
+std::string ReleaseSql(const Policy& policy) {
+  return "DELETE FROM partition_controller.tables WHERE policy_namespace = " +
+         QuoteLiteral(policy.name_space) + " AND policy_name = " + QuoteLiteral(policy.name);
+}
+
+std::string RecordMade(const Table& parent, const std::string& schema, const std::string& name,
+                       const Range& range) {
+  return "INSERT INTO partition_controller.partitions (partition_oid, table_oid, state, made_by_us, "
+         "schema_name, "
+         "table_name, bound_from, bound_to) VALUES (" +
+         RegClass(schema, name) + ", " + Number(parent.oid) + ", 'attached', true, " + QuoteLiteral(schema) +
+         ", " + QuoteLiteral(name) + ", " + Text(range.from) + ", " + Text(range.to) +
+         ") ON CONFLICT (partition_oid) DO UPDATE SET table_oid = EXCLUDED.table_oid, state = 'attached', "
+         "made_by_us = true, schema_name = EXCLUDED.schema_name, table_name = EXCLUDED.table_name, "
+         "bound_from = EXCLUDED.bound_from, bound_to = EXCLUDED.bound_to, detached_at = NULL, drop_after = "
+         "NULL";
+}
+
+std::string RecordDetached(const Table& parent, const TableRef& partition, const Range& range,
+                           std::optional<Instant> drop_after) {
+  const std::string after = drop_after ? QuoteLiteral(ToString(*drop_after)) + "::timestamptz" : "NULL";
+  return "INSERT INTO partition_controller.partitions (partition_oid, table_oid, state, made_by_us, "
+         "schema_name, "
+         "table_name, bound_from, bound_to, detached_at, drop_after) VALUES (" +
+         RegClass(partition.schema, partition.name) + ", " + Number(parent.oid) + ", 'detached', false, " +
+         QuoteLiteral(partition.schema) + ", " + QuoteLiteral(partition.name) + ", " + Text(range.from) +
+         ", " + Text(range.to) + ", pg_catalog.now(), " + after +
+         ") ON CONFLICT (partition_oid) DO UPDATE SET table_oid = EXCLUDED.table_oid, state = 'detached', "
+         "schema_name = EXCLUDED.schema_name, table_name = EXCLUDED.table_name, bound_from = "
+         "EXCLUDED.bound_from, "
+         "bound_to = EXCLUDED.bound_to, detached_at = EXCLUDED.detached_at, drop_after = EXCLUDED.drop_after";
+}
+
+std::string RecordAttached(const TableRef& partition) {
+  return "UPDATE partition_controller.partitions SET state = 'attached', detached_at = NULL, drop_after = "
+         "NULL "
+         "WHERE partition_oid = " +
+         RegClass(partition.schema, partition.name);
+}
+
+std::string RecordGone(Oid partition) {
+  return "DELETE FROM partition_controller.partitions WHERE partition_oid = " + Number(partition);
+}
+
+std::string RecordDrain(const Table& parent, const Drain& drain) {
+  return "INSERT INTO partition_controller.drains (table_oid, mode, target_oid, target_schema, target_name, "
+         "bound_from, bound_to) VALUES (" +
+         Number(parent.oid) + ", " + (drain.mode == Drain::Mode::kMove ? "'move'" : "'promote'") + ", " +
+         RegClass(drain.target_schema, drain.target_name) + ", " + QuoteLiteral(drain.target_schema) + ", " +
+         QuoteLiteral(drain.target_name) + ", " + Text(drain.range.from) + ", " + Text(drain.range.to) + ")";
+}
+
+std::string RecordDrained(const Table& parent) {
+  return "DELETE FROM partition_controller.drains WHERE table_oid = " + Number(parent.oid);
+}
+
+std::string RecordAnalyzed(const Table& parent) {
+  return "UPDATE partition_controller.tables SET analyzed_at = pg_catalog.now() WHERE table_oid = " +
+         Number(parent.oid);
+}
+
+}  // namespace partition_controller

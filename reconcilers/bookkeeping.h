@@ -1,0 +1,52 @@
+// The schema partition_controller: what cannot be read from the catalog.
+//
+// One row for each table under a policy (who looks after it, the fencing
+// term), one for each partition that we made or detached, one for each drain
+// under way.  Every row is written in the transaction of the step it records.
+
+#ifndef PARTITION_CONTROLLER_RECONCILERS_BOOKKEEPING_H_
+#define PARTITION_CONTROLLER_RECONCILERS_BOOKKEEPING_H_
+
+#include <string>
+#include <vector>
+
+#include "crd/policy.h"
+#include "reconcilers/action.h"
+
+namespace partition_controller {
+
+// The statements that bring the schema from `version` (0: none) to
+// kBookkeepingVersion; each can be run again.
+std::vector<std::string> MigrationSql(int version);
+
+// Makes this policy the table's keeper, with a new fencing term, and returns
+// the term.  `holder` names the process.  No row comes back while another
+// policy is the keeper, or while another process has worked on the table
+// within the policy's lock timeout.  `accept_identity` also records which
+// table, database and owner this is from now on.
+std::string ClaimSql(const Policy& policy, const Table& table, const Server& server,
+                     const std::string& holder, bool accept_identity);
+
+// Proves in a transaction that `term` is the table's newest, and locks the row
+// so that nobody takes over before it ends.  No row comes back otherwise.
+std::string FenceSql(Oid table, std::int64_t term);
+std::string FenceSql(Oid table, const std::string& term);  // a number as SQL
+
+// The keeper's row goes when its policy is deleted; the table stays as it is.
+std::string ReleaseSql(const Policy& policy);
+
+// What steps record in their own transactions.  Tables made in the same
+// transaction are named, not numbered.
+std::string RecordMade(const Table& parent, const std::string& schema, const std::string& name,
+                       const Range& range);
+std::string RecordDetached(const Table& parent, const TableRef& partition, const Range& range,
+                           std::optional<Instant> drop_after);
+std::string RecordAttached(const TableRef& partition);
+std::string RecordGone(Oid partition);
+std::string RecordDrain(const Table& parent, const Drain& drain);
+std::string RecordDrained(const Table& parent);
+std::string RecordAnalyzed(const Table& parent);
+
+}  // namespace partition_controller
+
+#endif  // PARTITION_CONTROLLER_RECONCILERS_BOOKKEEPING_H_

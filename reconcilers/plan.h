@@ -1,0 +1,101 @@
+// A plan is the difference between what a policy asks for and what the catalog
+// holds: ordered steps, each with the reason it is there.
+//
+// Making a plan is pure.  It reads no clock and no connection, equal inputs
+// give equal plans, and the plan for a converged table is empty.
+
+#ifndef PARTITION_CONTROLLER_RECONCILERS_PLAN_H_
+#define PARTITION_CONTROLLER_RECONCILERS_PLAN_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "reconcilers/action.h"
+
+namespace partition_controller {
+
+struct Step {
+  Action action;
+  std::string reason;
+  bool operator==(const Step&) const = default;
+};
+
+// Wanted but unsafe, or impossible until a person helps.
+struct Refusal {
+  std::string code;               // CamelCase; the reason of a condition
+  std::string message;            // what is wrong
+  std::string remedy;             // what to do, with the SQL where there is one
+  bool stops_everything = false;  // false: only the destructive steps wait
+  bool operator==(const Refusal&) const = default;
+};
+
+// Due, but not yet: outside the windows, beyond maxPerRun, in the undo window.
+struct Waiting {
+  Action action;
+  std::string reason;
+  std::optional<Instant> until;  // UTC; nothing: until the run after this one
+  bool operator==(const Waiting&) const = default;
+};
+
+// Where the table stands on the time axis (UTC), for status and metrics.
+struct Outlook {
+  Instant now{};                           // the plan's idea of now
+  std::optional<Instant> covered_until;    // end of gap-free coverage from now on; nothing: now is uncovered
+  bool covered_for_ever = false;           // up to MAXVALUE
+  std::optional<Instant> uncovered_since;  // when now is uncovered: where the coverage before it ended
+  Instant horizon{};                       // where the premade periods should end
+  std::optional<Instant> cutoff;           // rows before it are expired
+  std::optional<Instant> overdue_since;    // when the oldest partition still attached became due
+  bool operator==(const Outlook&) const = default;
+};
+
+struct Plan {
+  std::vector<Step> steps;
+  std::vector<Refusal> refusals;
+  std::vector<Waiting> waiting;
+  std::vector<std::string> advice;
+  std::optional<Instant> wake_at;  // UTC: when the answer changes by itself
+  // Over the policy and the partitions to be removed (oid and bounds), for
+  // --acknowledge.  Empty: nothing would be removed.
+  std::string hash;
+  bool needs_acknowledgement = false;
+  // Somebody consented to this being another table or database than before.
+  bool accepts_identity = false;
+  Outlook outlook;
+
+  bool StopsEverything() const;
+  bool operator==(const Plan&) const = default;
+};
+
+// The time to plan for.
+struct Now {
+  Instant at{};
+  // True for --now: a preview of another time, not a clock that may be wrong.
+  bool preview = false;
+};
+
+// `acknowledged` is the hash that a person consented to, or empty.
+Plan MakePlan(const Policy& policy, const Catalog& catalog, const Now& now,
+              const std::string& acknowledged = "");
+
+// Questions that the catalog snapshot leaves open and that the reader asks the
+// database before a plan is made.  Both are pure.
+
+// Where to cut the time axis when counting the rows of the default partition.
+// `oldest` is its oldest row.
+std::vector<Instant> ProbeCuts(const Policy& policy, const Catalog& catalog, const Now& now,
+                               std::optional<Instant> oldest);
+// The names that the plan would give to new tables: those that other relations
+// have already must be in Table::taken_names.
+std::vector<std::string> NamesMade(const Plan& plan);
+// The leaves (or the plain table) of which the plan must know whether they hold
+// expired rows, that is, rows before CutoffOf.
+std::vector<TableRef> ProbeOldest(const Policy& policy, const Catalog& catalog, const Now& now);
+
+// On the key's axis; nothing without retention.
+std::optional<Instant> CutoffOf(const Policy& policy, const Catalog& catalog, const Now& now);
+
+}  // namespace partition_controller
+
+#endif  // PARTITION_CONTROLLER_RECONCILERS_PLAN_H_

@@ -1,0 +1,284 @@
+// Provision: a partition for every period from the retention cutoff to the
+// premake horizon, without a gap and without an overlap.
+//
+// Partitions that hold rows, or that somebody else made, are fixed.  What lies
+// between them is cut at period starts.  Empty future partitions of our own
+// that do not fit the cut (the granularity changed, or the zone's rules did)
+// are swapped for ones that do, in one transaction, so that what was covered
+// stays covered at every moment.
+
+#include <algorithm>
+
+#include "reconcilers/bounds.h"
+#include "reconcilers/drain.h"
+#include "reconcilers/naming.h"
+#include "reconcilers/planning.h"
+#include "reconcilers/quote.h"
+
+namespace partition_controller {
+namespace {
+
+// Without retention, periods of very old rows are not made beyond this number.
+constexpr std::size_t kMostOldPeriods = 2'000;
+
+bool Movable(const Planning& p, const Partition& partition) {
+  return partition.range && partition.created_by_us && partition.rows == 0 && !partition.detach_pending &&
+         partition.kind == Partition::Kind::kTable && partition.range->from.finite() &&
+         partition.range->to.finite() && partition.range->from > Bound::At(p.key_now);
+}
+
+// A swap moves no rows.  Where some of a piece wait in the default partition,
+// only what empty partitions cover already is swapped; the rest is drained.
+std::vector<Range> Swappable(const Planning& p, const Range& piece,
+                             const std::vector<const Partition*>& movable) {
+  if (p.DefaultRowsIn(piece) == 0) return {piece};
+  std::vector<Range> covered;
+  for (const Partition* m : movable) covered.push_back(*m->range);
+  std::vector<Range> parts = Gaps(piece, covered);
+  const std::vector<Range> rest = Gaps(piece, parts);
+  parts.insert(parts.end(), rest.begin(), rest.end());
+  std::sort(parts.begin(), parts.end());
+  return parts;
+}
+
+// The current cut of the axis against what is there.
+struct Layout {
+  std::vector<Range> missing;             // pieces without a partition
+  std::vector<const Partition*> misfits;  // movable partitions that are no piece
+};
+
+Layout LayOut(const Planning& p) {
+  const Bound start = Bound::At(WindowStart(p));
+  Bound end = Bound::At(Horizon(p));
+  std::vector<Range> fixed;
+  std::vector<const Partition*> movable;
+  const bool may_replace = p.DefaultIsSmall();
+  for (const Partition& partition : p.table.partitions) {
+    if (!partition.range) continue;
+    if (may_replace && Movable(p, partition) && partition.range->from < end) {
+      movable.push_back(&partition);
+    } else {
+      fixed.push_back(*partition.range);
+    }
+  }
+  for (const Partition* partition : movable) end = std::max(end, partition->range->to);
+  // What was detached keeps its place while it may come back.
+  for (const Detached& detached : p.table.detached) {
+    if (p.cutoff && detached.has_bound_check && detached.range.to <= Bound::At(*p.cutoff)) {
+      fixed.push_back(detached.range);
+    }
+  }
+
+  std::vector<Range> pieces;
+  for (const Range& gap : Gaps({start, end}, fixed)) {
+    for (const Range& piece : Cut(gap, p.calendar)) {
+      const std::vector<Range> parts = Swappable(p, piece, movable);
+      pieces.insert(pieces.end(), parts.begin(), parts.end());
+    }
+  }
+  Layout layout;
+  for (const Range& piece : pieces) {
+    // Retention would remove it at once: a part of the first period, before a
+    // partition of another granularity.
+    if (p.cutoff && piece.to <= Bound::At(*p.cutoff)) continue;
+    const bool there =
+        std::any_of(movable.begin(), movable.end(), [&](const Partition* m) { return *m->range == piece; });
+    if (!there) layout.missing.push_back(piece);
+  }
+  for (const Partition* m : movable) {
+    if (std::find(pieces.begin(), pieces.end(), *m->range) == pieces.end()) layout.misfits.push_back(m);
+  }
+  return layout;
+}
+
+NewPartition Named(const Range& range, const Planning& p, std::set<std::string>* taken) {
+  NewPartition made{PartitionName(p.table.name, range, p.calendar, *taken), range};
+  taken->insert(made.name);
+  return made;
+}
+
+// Swaps the misfits for the missing pieces that overlap them, one transaction
+// for each stretch of the axis that hangs together.
+void Replace(Planning& p) {
+  Layout layout = LayOut(p);
+  if (layout.misfits.empty()) return;
+  std::vector<ReplacePartitions> swaps;
+  std::set<std::string> taken = p.TakenNames();
+  std::vector<Range> left = layout.missing;
+  std::vector<const Partition*> misfits = layout.misfits;
+  while (!misfits.empty()) {
+    ReplacePartitions swap;
+    std::vector<Range> stretch = {*misfits.front()->range};
+    for (bool grown = true; grown;) {
+      grown = false;
+      const auto touches = [&](const Range& range) {
+        return std::any_of(stretch.begin(), stretch.end(), [&](const Range& r) { return Overlap(r, range); });
+      };
+      for (auto it = misfits.begin(); it != misfits.end();) {
+        if (!touches(*(*it)->range)) {
+          ++it;
+          continue;
+        }
+        stretch.push_back(*(*it)->range);
+        swap.drop.push_back(RefOf(**it));
+        it = misfits.erase(it);
+        grown = true;
+      }
+      for (auto it = left.begin(); it != left.end();) {
+        if (!touches(*it)) {
+          ++it;
+          continue;
+        }
+        stretch.push_back(*it);
+        swap.create.push_back(Named(*it, p, &taken));
+        it = left.erase(it);
+        grown = true;
+      }
+    }
+    std::sort(swap.create.begin(), swap.create.end(),
+              [](const NewPartition& a, const NewPartition& b) { return a.range < b.range; });
+    swaps.push_back(std::move(swap));
+  }
+  for (ReplacePartitions& swap : swaps) {
+    p.Do(std::move(swap), std::string("empty partitions ahead do not fit the granularity ") +
+                              ToString(p.policy.partitioning.granularity) + " in " +
+                              p.policy.partitioning.time_zone);
+  }
+}
+
+void AdviseMisfits(Planning& p) {
+  if (p.DefaultIsSmall()) return;
+  const std::int64_t pages = p.table.default_partition->pages;
+  for (const Partition& partition : p.table.partitions) {
+    if (!Movable(p, partition) || !(partition.range->from < Bound::At(Horizon(p)))) continue;
+    if (Cut(*partition.range, p.calendar).size() == 1) continue;
+    p.plan.advice.push_back(
+        "empty partitions ahead do not fit the granularity; they stay, because the default "
+        "partition (" +
+        std::to_string(pages) + " pages) is too large to be scanned under lock");
+    return;
+  }
+}
+
+// Without retention the window begins at the oldest partition; rows that are
+// older still get partitions where there are rows, not where there are none.
+std::vector<Range> OldPieces(const Planning& p) {
+  std::vector<Range> pieces;
+  if (p.cutoff || !p.table.default_partition) return pieces;
+  const DefaultPartition& fallback = *p.table.default_partition;
+  const Bound start = Bound::At(WindowStart(p));
+  std::vector<Range> fixed;
+  for (const Partition& partition : p.table.partitions) {
+    if (partition.range) fixed.push_back(*partition.range);
+  }
+  for (std::size_t i = 1; i < fallback.counts.size(); ++i) {
+    const Bound from = Bound::At(fallback.cuts[i - 1]);
+    if (fallback.counts[i] == 0 || from >= start || pieces.size() >= kMostOldPeriods) continue;
+    const Instant period = PeriodStart(fallback.cuts[i - 1], p.calendar);
+    const Range whole = Range::Between(period, NextPeriod(period, p.calendar));
+    for (const Range& gap : Gaps({whole.from, std::min(whole.to, start)}, fixed)) {
+      const bool known = std::find(pieces.begin(), pieces.end(), gap) != pieces.end();
+      if (!known && gap.Contains(fallback.cuts[i - 1])) pieces.push_back(gap);
+    }
+  }
+  return pieces;
+}
+
+std::vector<Range> Missing(const Planning& p) {
+  std::vector<Range> pieces = OldPieces(p);
+  const std::vector<Range> window = LayOut(p).missing;
+  pieces.insert(pieces.end(), window.begin(), window.end());
+  return pieces;
+}
+
+void Create(Planning& p, const Range& piece, const std::string& reason) {
+  const std::string name = PartitionName(p.table.name, piece, p.calendar, p.TakenNames());
+  const std::int64_t rows = p.DefaultRowsIn(piece);
+  if (rows > 0) {
+    MoveOut(p, piece, {0, p.table.schema, name, ""},
+            std::to_string(rows) + " rows of this period wait in the default partition");
+  } else if (!p.DefaultIsSmall()) {
+    MoveOut(p, piece, {0, p.table.schema, name, ""},
+            reason +
+                "; the default partition is large, so that it holds none of its rows is proven without a "
+                "strong lock");
+  } else {
+    p.Do(CreatePartition{{name, piece}}, reason);
+  }
+}
+
+void ProvideDefault(Planning& p) {
+  if (p.policy.partitioning.default_partition == Partitioning::Default::kKeep) {
+    if (!p.table.default_partition) {
+      p.Do(CreateDefault{DefaultName(p.table.name, p.TakenNames())},
+           "defaultPartition is Keep, and rows outside all partitions would be refused");
+    }
+  } else if (p.table.default_partition) {
+    const DefaultPartition& fallback = *p.table.default_partition;
+    if (fallback.partition.kind != Partition::Kind::kTable) {
+      p.plan.advice.push_back("defaultPartition is Absent, but the default partition stays: it is " +
+                              std::string(fallback.partition.kind == Partition::Kind::kForeign
+                                              ? "a foreign table"
+                                              : "partitioned itself") +
+                              ", and what it holds is not known");
+    } else if (fallback.rows == 0 && fallback.exact) {
+      p.Do(RemoveDefault{RefOf(fallback.partition)}, "defaultPartition is Absent, and it is empty");
+    } else {
+      p.plan.advice.push_back("defaultPartition is Absent, but the default partition stays: it holds " +
+                              std::to_string(fallback.rows) + " rows that belong to no period in the window");
+    }
+  }
+}
+
+}  // namespace
+
+Instant Horizon(const Planning& p) {
+  Instant end = NextPeriod(PeriodStart(p.key_now, p.calendar), p.calendar);
+  for (int i = 0; i < p.policy.partitioning.premake; ++i) end = NextPeriod(end, p.calendar);
+  return end;
+}
+
+Instant WindowStart(const Planning& p) {
+  if (p.cutoff) return PeriodStart(*p.cutoff, p.calendar);
+  Instant start = PeriodStart(p.key_now, p.calendar);
+  for (const Partition& partition : p.table.partitions) {
+    if (!partition.range) continue;
+    if (partition.range->from.finite()) start = std::min(start, partition.range->from.at);
+    if (!partition.range->from.finite() && partition.range->to.finite()) {
+      start = std::min(start, partition.range->to.at);
+    }
+  }
+  return start;
+}
+
+void Provision(Planning& p) {
+  const Instant next = NextPeriod(PeriodStart(p.key_now, p.calendar), p.calendar);
+  p.WakeAt(p.Utc(next));
+  std::vector<Range> missing = Missing(p);
+  // Not where empty partitions wait to be replaced.
+  std::erase_if(missing, [&](const Range& piece) {
+    return std::any_of(p.table.partitions.begin(), p.table.partitions.end(),
+                       [&](const Partition& other) { return other.range && Overlap(*other.range, piece); });
+  });
+  Promote(p, &missing);
+  // The default may be small by now, so that misfits can be replaced.
+  Replace(p);
+  AdviseMisfits(p);
+  missing = Missing(p);
+  // Now and the future first, soonest first; then the past, newest first.
+  const auto future = std::find_if(missing.begin(), missing.end(),
+                                   [&](const Range& r) { return r.to > Bound::At(p.key_now); });
+  for (auto it = future; it != missing.end(); ++it) {
+    Create(p, *it,
+           it->Contains(p.key_now)
+               ? "the current period has no partition"
+               : "one of the " + std::to_string(p.policy.partitioning.premake) + " periods to be made ahead");
+  }
+  for (auto it = future; it != missing.begin();) {
+    --it;
+    Create(p, *it, "a gap between the oldest rows to be kept and now");
+  }
+  ProvideDefault(p);
+}
+
+}  // namespace partition_controller

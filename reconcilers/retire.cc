@@ -1,0 +1,325 @@
+// Retire: what retention asks for.  Partitions that lie wholly before the
+// cutoff are detached and, after the undo window, dropped; where partitioning
+// is off, and in the history and default partitions, expired rows are deleted.
+//
+// Decided by bounds alone, never by a name (design rule 1).  Rows before the
+// cutoff in a partition that reaches beyond it stay until all of it expires.
+
+#include <algorithm>
+#include <cstdio>
+#include <iterator>
+
+#include "reconcilers/bounds.h"
+#include "reconcilers/drain.h"
+#include "reconcilers/planning.h"
+#include "reconcilers/quote.h"
+
+namespace partition_controller {
+namespace {
+
+bool Drops(const Planning& p) {
+  return p.policy.retention && p.policy.retention->action == Retention::Action::kDrop;
+}
+
+bool Expired(const Planning& p, const Partition& partition) {
+  return p.cutoff && partition.range && !partition.detach_pending && partition.range->to.finite() &&
+         partition.range->to.at <= *p.cutoff;
+}
+
+bool DropDue(const Planning& p, const Detached& detached) {
+  return p.enabled && Drops(p) && detached.drop_after && *detached.drop_after <= p.removal_at &&
+         detached.range.to <= Bound::At(*p.cutoff);
+}
+
+// FNV-1a, 64 bits: short enough to be typed; it guards against a plan that has
+// changed since, not against somebody who may edit the policy anyway.
+class Hash {
+ public:
+  void Add(const std::string& text) {
+    for (const char c : text + '\0') {
+      state_ ^= static_cast<unsigned char>(c);
+      state_ *= 0x100000001b3ULL;
+    }
+  }
+  std::string Text() const {
+    char text[17];
+    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(state_));
+    return text;
+  }
+
+ private:
+  std::uint64_t state_ = 0xcbf29ce484222325ULL;
+};
+
+// Over the policy and the set to be removed, never over rows, bytes or time.
+// Empty if nothing is and `always` is false.
+std::string HashOf(const Planning& p, bool always) {
+  std::vector<std::string> set;
+  for (const Partition& partition : p.table.partitions) {
+    if (p.enabled && Expired(p, partition))
+      set.push_back(std::to_string(partition.oid) + ToString(*partition.range));
+  }
+  for (const Detached& detached : p.table.detached) {
+    if (DropDue(p, detached)) set.push_back(std::to_string(detached.oid) + ToString(detached.range));
+  }
+  if (set.empty() && !always) return "";
+  std::sort(set.begin(), set.end());
+  Hash hash;
+  const Retention& retention = *p.policy.retention;
+  hash.Add(p.policy.name_space);
+  hash.Add(p.policy.name);
+  hash.Add(p.server.system_identifier);
+  hash.Add(std::to_string(p.server.database));
+  hash.Add(std::to_string(p.table.oid));
+  hash.Add(p.enabled ? "Enabled" : "Disabled");
+  hash.Add(ToString(retention.keep));
+  hash.Add(retention.action == Retention::Action::kDrop ? "Drop" : "Detach");
+  for (const std::string& one : set) hash.Add(one);
+  return hash.Text();
+}
+
+// How this table differs from the one that the policy looked after before; empty
+// if it does not.
+std::string Stranger(const Planning& p) {
+  if (p.table.former) {
+    return "the policy looked after the table with oid " + std::to_string(p.table.former->table) +
+           " before; this one has oid " + std::to_string(p.table.oid);
+  }
+  if (!p.table.ownership || p.table.ownership->policy_name.empty()) return "";
+  const Ownership& known = *p.table.ownership;
+  if (known.system_identifier != p.server.system_identifier) {
+    return "this is another database cluster (system identifier " + p.server.system_identifier + ", was " +
+           known.system_identifier + ")";
+  }
+  if (known.database != p.server.database) {
+    return "this is another database (oid " + std::to_string(p.server.database) + ", was " +
+           std::to_string(known.database) + ")";
+  }
+  if (known.table_owner != p.table.owner) {
+    return "the table's owner is " + QuoteName(p.table.owner) + ", was " + QuoteName(known.table_owner);
+  }
+  return "";
+}
+
+// Gives destructive steps the word: now, later, or not at all.
+class Gate {
+ public:
+  Gate(Planning& p, const std::string& acknowledged) : p_(p), left_(p.policy.retention->max_per_run) {
+    const std::string stranger = Stranger(p);
+    p.plan.hash = HashOf(p, !stranger.empty());
+    p.plan.accepts_identity = !stranger.empty() && acknowledged == p.plan.hash;
+    if (!stranger.empty() && !p.plan.accepts_identity) {
+      p.plan.needs_acknowledgement = true;
+      p.Refuse("DatabaseIdentityChanged", stranger + "; nothing is removed until somebody has looked",
+               "if it is the right table, consent with --acknowledge " + p.plan.hash, false);
+    }
+    held_ = !p.plan.refusals.empty();
+    opens_ = NextOpening(p.policy.schedule, p.removal_at);
+  }
+
+  // For one partition (or one leaf's rows); `action` is what waits otherwise.
+  bool Pass(const Action& action, bool paced) {
+    if (held_) {
+      p_.plan.waiting.push_back({action, p_.plan.refusals.front().code, std::nullopt});
+      return false;
+    }
+    if (opens_) {
+      p_.WakeAt(*opens_);
+      p_.plan.waiting.push_back({action, "the maintenance windows are closed", opens_});
+      return false;
+    }
+    if (paced && left_ == 0) {
+      p_.plan.waiting.push_back(
+          {action, "maxPerRun is " + std::to_string(p_.policy.retention->max_per_run), std::nullopt});
+      return false;
+    }
+    if (paced) --left_;
+    return true;
+  }
+
+ private:
+  Planning& p_;
+  int left_;
+  bool held_ = false;
+  std::optional<Instant> opens_;
+};
+
+std::string Age(const Planning& p, const Bound& to) {
+  return "ends at " + ToString(to) + ", before the cutoff " + ToString(Bound::At(*p.cutoff)) + " (keep " +
+         ToString(p.policy.retention->keep) + ")";
+}
+
+void RemoveExpired(Planning& p, Gate& gate) {
+  const Retention& retention = *p.policy.retention;
+  std::vector<Partition> expired;  // copies, for steps change the model
+  std::copy_if(p.table.partitions.begin(), p.table.partitions.end(), std::back_inserter(expired),
+               [&](const Partition& partition) { return Expired(p, partition); });
+  p.plan.waiting.reserve(p.plan.waiting.size() + expired.size());
+  for (const Partition& partition : expired) {
+    if (partition.kind != Partition::Kind::kTable) {
+      p.plan.advice.push_back(
+          QuoteName(partition.schema, partition.name) + " has expired but is " +
+          (partition.kind == Partition::Kind::kForeign ? "a foreign table" : "partitioned itself") +
+          ": it is left alone; detach or drop it by hand");
+      continue;
+    }
+    const TableRef ref = RefOf(partition);
+    const std::string reason = Age(p, partition.range->to);
+    if (Drops(p) && retention.undo_window.count == 0) {
+      const DropPartition drop{ref, *partition.range, true};
+      if (gate.Pass(drop, true)) p.Do(drop, reason);
+      continue;
+    }
+    DetachPartition detach{ref, *partition.range, std::nullopt};
+    if (Drops(p)) detach.drop_after = Add(p.removal_at, retention.undo_window, p.calendar.zone);
+    if (!gate.Pass(detach, true)) continue;
+    if (partition.bound_check == Partition::BoundCheck::kNone) {
+      p.Do(AddBoundCheck{ref, *partition.range}, "so that it can be attached again without a scan");
+    }
+    if (partition.bound_check != Partition::BoundCheck::kValid) {
+      p.Do(ValidateBoundCheck{ref, *partition.range}, "so that it can be attached again without a scan");
+    }
+    p.Do(detach, reason);
+  }
+}
+
+void DropDetached(Planning& p, Gate& gate) {
+  const std::vector<Detached> all = p.table.detached;
+  for (const Detached& detached : all) {
+    if (!Drops(p) || !detached.drop_after) continue;
+    const DropPartition drop{{detached.oid, detached.schema, detached.name, ""}, detached.range, false};
+    if (DropDue(p, detached) && !detached.has_bound_check) {
+      // It would be refused each time, and hold up all that comes after it.
+      p.plan.advice.push_back(
+          QuoteName(detached.schema, detached.name) +
+          " is past its undo window, but the CHECK that says what it holds is gone: it is left "
+          "alone; drop it by hand");
+    } else if (DropDue(p, detached)) {
+      if (gate.Pass(drop, true)) p.Do(drop, "its undo window ended at " + ToString(*detached.drop_after));
+    } else if (p.enabled && detached.range.to <= Bound::At(*p.cutoff)) {
+      p.WakeAt(*detached.drop_after);
+      p.plan.waiting.push_back({drop, "in its undo window", detached.drop_after});
+    }
+  }
+}
+
+// Expired rows of the default partition go like others, but for those whose
+// partition may still come back from its undo window.
+std::optional<Instant> DefaultCutoff(const Planning& p) {
+  Bound cutoff = Bound::At(*p.cutoff);
+  for (const Detached& detached : p.table.detached) {
+    if (detached.drop_after) cutoff = std::min(cutoff, detached.range.from);
+  }
+  if (!cutoff.finite()) return std::nullopt;
+  return cutoff.at;
+}
+
+std::int64_t DefaultRowsBefore(const DefaultPartition& fallback, Instant cutoff) {
+  std::int64_t rows = 0;
+  for (std::size_t i = 0; i < fallback.counts.size() && i < fallback.cuts.size(); ++i) {
+    if (fallback.cuts[i] <= cutoff) rows += fallback.counts[i];
+  }
+  return rows;
+}
+
+void DeleteRows(Planning& p, Gate& gate) {
+  const auto remove = [&](const TableRef& leaf, Instant cutoff, const std::string& reason) {
+    const DeleteExpiredRows action{leaf, cutoff, p.table.has_time_index};
+    if (!gate.Pass(action, false)) return;
+    p.Do(action, reason);
+    // Known only where there is something to do.
+    if (!p.table.has_time_index) {
+      const std::string advice = p.Name() + " has no index led by " + QuoteName(p.policy.time_column) +
+                                 ": row deletes read the whole table";
+      if (std::find(p.plan.advice.begin(), p.plan.advice.end(), advice) == p.plan.advice.end()) {
+        p.plan.advice.push_back(advice);
+      }
+    }
+  };
+  const auto expired = [&](const std::optional<Instant>& oldest) { return oldest && *oldest < *p.cutoff; };
+  const std::string keep = "rows older than " + ToString(p.policy.retention->keep);
+  if (p.table.kind == Table::Kind::kPlain) {
+    if (expired(p.table.oldest_row)) {
+      remove({p.table.oid, p.table.schema, p.table.name, ""}, *p.cutoff,
+             keep + "; the table is not partitioned");
+    }
+    return;
+  }
+  std::vector<Partition> partitions;
+  // oldest_row is only known where ProbeOldest asked for it.
+  std::copy_if(p.table.partitions.begin(), p.table.partitions.end(), std::back_inserter(partitions),
+               [&](const Partition& partition) { return expired(partition.oldest_row); });
+  for (const Partition& partition : partitions) {
+    remove(RefOf(partition), *p.cutoff,
+           keep + (p.enabled ? "; the history partition expires row by row"
+                             : "; partitioning.state is Disabled"));
+  }
+  if (!p.table.default_partition) return;
+  const std::optional<Instant> cutoff = p.enabled ? DefaultCutoff(p) : p.cutoff;
+  if (!cutoff) return;
+  const std::int64_t rows = DefaultRowsBefore(*p.table.default_partition, *cutoff);
+  if (rows > 0) {
+    remove(RefOf(p.table.default_partition->partition), *cutoff,
+           std::to_string(rows) + " expired rows are in the default partition");
+  }
+}
+
+}  // namespace
+
+// Also where partitioning is off: otherwise new partitions would take the
+// places of the detached ones, and shut them out for good.
+void Restore(Planning& p) {
+  const std::vector<Detached> all = p.table.detached;
+  for (const Detached& detached : all) {
+    if (p.cutoff && detached.range.to <= Bound::At(*p.cutoff)) continue;
+    const TableRef ref{detached.oid, detached.schema, detached.name, ""};
+    const std::string name = QuoteName(detached.schema, detached.name);
+    const bool taken = std::any_of(
+        p.table.partitions.begin(), p.table.partitions.end(),
+        [&](const Partition& other) { return other.range && Overlap(*other.range, detached.range); });
+    if (taken) {
+      p.plan.advice.push_back(name +
+                              " was detached and would be kept now, but cannot be attached again: another "
+                              "partition covers part of its range");
+      continue;
+    }
+    const std::string reason = "the policy keeps its range again";
+    if (!detached.has_bound_check) {
+      p.Do(AddBoundCheck{ref, detached.range}, reason + ", and its CHECK is gone");
+      p.Do(ValidateBoundCheck{ref, detached.range},
+           reason + "; so that attaching it scans nothing under lock");
+    }
+    if (p.DefaultRowsIn(detached.range) > 0 || !p.DefaultIsSmall()) {
+      MoveOut(p, detached.range, ref, reason);
+    } else {
+      p.Do(ReattachPartition{ref, detached.range}, reason);
+    }
+  }
+}
+
+void ClearDefault(Planning& p) {
+  if (!p.enabled || !Drops(p) || !p.table.default_partition || !p.plan.refusals.empty() ||
+      !Stranger(p).empty() || NextOpening(p.policy.schedule, p.removal_at)) {
+    return;
+  }
+  const std::optional<Instant> cutoff = DefaultCutoff(p);
+  if (!cutoff) return;
+  const std::int64_t rows = DefaultRowsBefore(*p.table.default_partition, *cutoff);
+  if (rows <= kMostOutsiders) return;
+  p.Do(DeleteExpiredRows{RefOf(p.table.default_partition->partition), *cutoff, p.table.has_time_index},
+       std::to_string(rows) +
+           " expired rows are in the default partition; once they are gone, the rest is "
+           "quicker to put in its place");
+}
+
+void Retire(Planning& p, const std::string& acknowledged) {
+  if (!p.policy.retention) return;
+  Gate gate(p, acknowledged);
+  if (p.enabled && p.table.kind == Table::Kind::kPartitioned) {
+    DropDetached(p, gate);
+    RemoveExpired(p, gate);
+  }
+  if (Drops(p)) DeleteRows(p, gate);
+}
+
+}  // namespace partition_controller

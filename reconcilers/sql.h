@@ -1,0 +1,59 @@
+// Actions as SQL.  Pure: names are quoted here, bounds are absolute instants,
+// and every statement checks the identity of what it changes.
+
+#ifndef PARTITION_CONTROLLER_RECONCILERS_SQL_H_
+#define PARTITION_CONTROLLER_RECONCILERS_SQL_H_
+
+#include <string>
+#include <vector>
+
+#include "crd/policy.h"
+#include "reconcilers/action.h"
+
+namespace partition_controller {
+
+// One transaction, in the order in which it takes its locks, so that it never
+// queues in front of others for long (docs/design.md, "Locks").
+struct Transaction {
+  enum class Repeat {
+    kOnce,
+    kUntilNoRows,  // the last statement of `work`, until it changes nothing
+    kOverPages,    // the same over `pages_of`, kPagesPerBatch pages at a time: $1 and $2 are page numbers
+  };
+
+  std::vector<std::string> work;    // may be long; takes no lock that stalls readers or writers
+  std::vector<std::string> gentle;  // SHARE UPDATE EXCLUSIVE: waits out an autovacuum
+  std::vector<std::string> swift;   // under strong locks: only metadata, milliseconds
+  // The relations that `swift` locks against readers and writers, as SQL
+  // expressions of type oid: to look who is in the way.
+  std::vector<std::string> contended;
+  Repeat repeat = Repeat::kOnce;
+  std::string pages_of;  // quoted
+  bool operator==(const Transaction&) const = default;
+};
+
+inline constexpr int kRowsPerBatch = 5'000;
+inline constexpr int kPagesPerBatch = 64;
+
+// What SQL raises when the world is not as the plan saw it: the plan is void,
+// nothing was changed.  In the class of user-defined states.
+inline constexpr const char* kStaleState = "PC001";
+// The same for a partition that was to be replaced and is not empty.
+inline constexpr const char* kNotEmptyState = "PC002";
+
+// `table` is the table as it is when the action runs.
+Transaction Render(const Action& action, const Policy& policy, const Table& table, const Server& server);
+
+// What every transaction of ours sets for itself, since nothing may depend on
+// the session: time zone, date style, search path, lock and idle timeouts, and
+// the policy's role.
+std::vector<std::string> TransactionSettings(const Policy& policy);
+
+// The whole plan for psql: the bookkeeping schema if it is missing, the claim
+// of the table, then each step in its transaction; comments give the reasons.
+struct Plan;
+std::string RenderScript(const Plan& plan, const Policy& policy, const Catalog& catalog);
+
+}  // namespace partition_controller
+
+#endif  // PARTITION_CONTROLLER_RECONCILERS_SQL_H_

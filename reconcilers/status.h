@@ -1,0 +1,41 @@
+// Where a policy stands, in Kubernetes' terms: conditions.
+
+#ifndef PARTITION_CONTROLLER_RECONCILERS_STATUS_H_
+#define PARTITION_CONTROLLER_RECONCILERS_STATUS_H_
+
+#include <string>
+#include <vector>
+
+#include "reconcilers/plan.h"
+
+namespace partition_controller {
+
+struct Condition {
+  std::string type;
+  std::string status;  // "True", "False" or "Unknown"
+  std::string reason;  // CamelCase
+  std::string message;
+  bool operator==(const Condition&) const = default;
+};
+
+// What went wrong in the last run, if anything.
+struct Failure {
+  std::string reason;  // "LockTimeout", "DatabaseUnreachable", ...
+  std::string message;
+  bool needs_a_person = false;  // false: goes away by itself
+  bool operator==(const Failure&) const = default;
+};
+
+// Ready, Reconciling, Stalled, Covered, RetentionEnforced and
+// DefaultPartitionEmpty, in this order.  `plan` is what is still to be done
+// after the run.
+std::vector<Condition> ConditionsOf(const Policy& policy, const Catalog& catalog, const Plan& plan,
+                                    const std::optional<Failure>& failure);
+
+// The conditions while the database has not been read: all Unknown but Ready
+// (and Stalled, where a person is needed).
+std::vector<Condition> ConditionsOf(const Failure& failure);
+
+}  // namespace partition_controller
+
+#endif  // PARTITION_CONTROLLER_RECONCILERS_STATUS_H_

@@ -1,0 +1,146 @@
+#include "controller/http_server.h"
+
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <memory>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "controller/metrics.h"
+#include "tests/fakes/fake_clock.h"
+
+namespace partition_controller {
+namespace {
+
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+// One request over a socket of its own; the whole answer.
+std::string Ask(int port, const std::string& request) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  std::string answer;
+  if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) {
+    const std::string text = request + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
+    EXPECT_EQ(send(fd, text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
+    char buffer[4096];
+    for (ssize_t n = 0; (n = recv(fd, buffer, sizeof buffer, 0)) > 0;) {
+      answer.append(buffer, static_cast<std::size_t>(n));
+    }
+  }
+  close(fd);
+  return answer;
+}
+
+// One server for all of them: it takes two seconds to stop.
+class HttpServerTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    server_ =
+        std::make_unique<HttpServer>("127.0.0.1:0", HttpPages{[] { return std::string("metric 1\n"); },
+                                                              [] { return std::string(unhealthy_.load()); },
+                                                              [] { return std::string(unready_.load()); }});
+  }
+  static void TearDownTestSuite() { server_.reset(); }
+  void TearDown() override { unhealthy_ = unready_ = ""; }
+
+  static inline std::atomic<const char*> unhealthy_{""};
+  static inline std::atomic<const char*> unready_{""};
+  static inline std::unique_ptr<HttpServer> server_;
+};
+
+TEST_F(HttpServerTest, TakesAFreePort) { EXPECT_GT(server_->port(), 0); }
+
+TEST_F(HttpServerTest, ServesMetricsAsText) {
+  const std::string answer = Ask(server_->port(), "GET /metrics");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(answer, HasSubstr("Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
+  EXPECT_THAT(answer, EndsWith("\r\n\r\nmetric 1\n"));
+}
+
+TEST_F(HttpServerTest, HealthIsYesOrAReason) {
+  EXPECT_THAT(Ask(server_->port(), "GET /healthz"), EndsWith("\r\n\r\nok\n"));
+  unhealthy_ = "stuck";
+  const std::string answer = Ask(server_->port(), "GET /healthz");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(answer, EndsWith("stuck\n"));
+}
+
+TEST_F(HttpServerTest, ReadinessIsYesOrAReason) {
+  EXPECT_THAT(Ask(server_->port(), "GET /readyz"), StartsWith("HTTP/1.1 200 OK\r\n"));
+  unready_ = "not yet";
+  EXPECT_THAT(Ask(server_->port(), "GET /readyz"), StartsWith("HTTP/1.1 503 "));
+}
+
+TEST_F(HttpServerTest, HeadHasNoBody) {
+  const std::string answer = Ask(server_->port(), "HEAD /metrics");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(answer, HasSubstr("Content-Length: 9\r\n"));
+  EXPECT_THAT(answer, EndsWith("\r\n\r\n"));
+}
+
+TEST_F(HttpServerTest, EverythingElseIsNotThere) {
+  for (const char* path :
+       {"/", "/metrics/", "/metrics/x", "/METRICS", "/healthz/..", "/favicon.ico", "/..%2fetc"}) {
+    EXPECT_THAT(Ask(server_->port(), "GET " + std::string(path)), StartsWith("HTTP/1.1 404 ")) << path;
+  }
+}
+
+TEST_F(HttpServerTest, AQueryIsIgnored) {
+  EXPECT_THAT(Ask(server_->port(), "GET /metrics?name[]=x"), StartsWith("HTTP/1.1 200 OK\r\n"));
+}
+
+TEST_F(HttpServerTest, OnlyGetAndHead) {
+  for (const char* method : {"POST", "PUT", "DELETE", "PATCH", "OPTIONS"}) {
+    const std::string answer = Ask(server_->port(), std::string(method) + " /metrics");
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 405 ")) << method;
+    EXPECT_THAT(answer, HasSubstr("Allow: GET, HEAD\r\n")) << method;
+  }
+}
+
+TEST_F(HttpServerTest, AnswersManyAtOnce) {
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([] {
+      for (int n = 0; n < 5; ++n) EXPECT_THAT(Ask(server_->port(), "GET /healthz"), EndsWith("ok\n"));
+    });
+  }
+}
+
+TEST_F(HttpServerTest, APortThatIsTakenIsSaidClearly) {
+  const std::string listen = "127.0.0.1:" + std::to_string(server_->port());
+  try {
+    const HttpServer second(listen, {});
+    FAIL() << "it listens on a taken port";
+  } catch (const std::runtime_error& error) {
+    EXPECT_THAT(error.what(), StartsWith("cannot listen on " + listen));
+    EXPECT_THAT(error.what(), HasSubstr("Address already in use"));
+  }
+}
+
+TEST(HttpServerPageTest, RealMetricsAndAPageThatThrows) {
+  const FakeClock clock;
+  Board board;
+  const Metrics metrics(board, clock);
+  const HttpServer server(
+      "127.0.0.1:0",
+      {[&] { return metrics.Render(); }, []() -> std::string { throw std::runtime_error("broken"); }, {}});
+  EXPECT_THAT(Ask(server.port(), "GET /metrics"), HasSubstr("\nprocess_resident_memory_bytes "));
+  testing::internal::CaptureStderr();
+  EXPECT_THAT(Ask(server.port(), "GET /healthz"), StartsWith("HTTP/1.1 500 "));
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("broken"));
+}
+
+}  // namespace
+}  // namespace partition_controller

@@ -1,0 +1,342 @@
+#include "controller/worker.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "controller/connection.h"
+#include "tests/fakes/fake_clock.h"
+#include "tests/fakes/fake_database.h"
+
+namespace partition_controller {
+namespace {
+
+using std::chrono::minutes;
+using std::chrono::seconds;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+class WorkerTest : public testing::Test {
+ protected:
+  WorkerTest() {
+    database_.AddTable("points");
+    database_.AddTable("alarms");
+    testing::internal::CaptureStderr();
+  }
+  ~WorkerTest() override { testing::internal::GetCapturedStderr(); }
+
+  void Give(const std::vector<Policy>& policies) {
+    std::set<PolicyKey> existing;
+    for (const Policy& policy : policies) existing.insert(KeyOf(policy));
+    worker_.SetPolicies(policies, existing);
+  }
+  // Lets the worker run, then goes to when it wants to come back.
+  Instant::duration RunDue() {
+    const Instant next = worker_.RunDue(stop_.get_token());
+    const Instant::duration wait = next - clock_.Now();
+    if (wait > Instant::duration::zero()) clock_.Advance(wait);
+    return wait;
+  }
+  std::shared_ptr<const PolicyState> State(const std::string& name) {
+    const auto snapshot = board_.Get();
+    const auto found = snapshot->policies.find({"edgewatch", name});
+    return found == snapshot->policies.end() ? nullptr : found->second;
+  }
+  std::string Ready(const std::string& name) {
+    for (const Condition& condition : State(name)->conditions) {
+      if (condition.type == "Ready") return condition.status + " " + condition.reason;
+    }
+    return "";
+  }
+  void FailOn(const std::string& prefix, DatabaseError::Kind kind) {
+    database_.before = [prefix, kind](const std::string& what) {
+      if (what.starts_with(prefix)) throw DatabaseError(kind, "", "no luck");
+    };
+  }
+  void Mend() {
+    database_.before = [](const std::string&) {};
+  }
+
+  FakeClock clock_;
+  FakeDatabase database_{clock_};
+  Board board_;
+  Metrics metrics_{board_, clock_};
+  Environment environment_{clock_, board_,   metrics_, database_.connector(), database_.operations(),
+                           {},     "test:1", 7};
+  Policy points_ = FakePolicy("points");
+  Policy alarms_ = FakePolicy("alarms");
+  std::stop_source stop_;
+  Worker worker_{points_.connection, environment_};
+};
+
+TEST_F(WorkerTest, OneQueryForAllThatIsDueThenEachInTurn) {
+  Give({points_, alarms_});
+  EXPECT_EQ(RunDue(), minutes(1));
+  EXPECT_THAT(database_.journal().at(0), "connect");
+  EXPECT_THAT(database_.journal().at(1), "read alarms points");
+  EXPECT_EQ(Ready("points"), "True AsDeclared");
+  EXPECT_EQ(Ready("alarms"), "True AsDeclared");
+  EXPECT_GE(State("points")->partitions, 4);
+  EXPECT_EQ(State("points")->table, "public.points");
+  database_.ForgetJournal();
+  EXPECT_EQ(RunDue(), minutes(1));
+  EXPECT_THAT(database_.journal(), ElementsAre("read alarms points"));
+}
+
+TEST_F(WorkerTest, ThePeriodIsThePolicys) {
+  points_.schedule.period = minutes(10);
+  Give({points_, alarms_});
+  RunDue();
+  database_.ForgetJournal();
+  RunDue();
+  EXPECT_THAT(database_.journal(), ElementsAre("read alarms"));
+}
+
+TEST_F(WorkerTest, APlanThatChangesByItselfBringsTheNextRunForward) {
+  environment_.operations.plan = [](const Policy&, const Catalog& catalog, const Now&, const std::string&) {
+    Plan plan;
+    plan.outlook.now = catalog.server.time;
+    plan.wake_at = catalog.server.time + seconds(20);
+    return plan;
+  };
+  Give({points_});
+  EXPECT_EQ(RunDue(), seconds(20));
+  EXPECT_THAT(metrics_.Render(), HasSubstr("result=\"requeue_after\"} 1\n"));
+}
+
+TEST_F(WorkerTest, AFailureBacksOffAndStopsNoOther) {
+  FailOn("execute alarms", DatabaseError::Kind::kOther);
+  Give({points_, alarms_});
+  EXPECT_LE(RunDue(), seconds(1));
+  EXPECT_EQ(Ready("alarms"), "False DatabaseError");
+  EXPECT_EQ(Ready("points"), "True AsDeclared");
+  Instant::duration longest{0};
+  for (int i = 0; i < 30; ++i) longest = std::max(longest, RunDue());
+  EXPECT_GT(State("alarms")->failures, 5);
+  EXPECT_EQ(State("points")->failures, 0);
+  Mend();
+  while (State("alarms")->failures > 0) RunDue();
+  EXPECT_EQ(Ready("alarms"), "True AsDeclared");
+}
+
+TEST_F(WorkerTest, ATableThatCannotBeReadHidesNoOther) {
+  database_.before = [](const std::string& what) {
+    if (what.starts_with("read") && what.find("alarms") != std::string::npos) {
+      throw DatabaseError(DatabaseError::Kind::kPermission, "42501", "permission denied");
+    }
+  };
+  Give({points_, alarms_});
+  RunDue();
+  EXPECT_EQ(Ready("points"), "True AsDeclared");
+  EXPECT_EQ(Ready("alarms"), "False PrivilegeMissing");
+}
+
+TEST_F(WorkerTest, ADatabaseThatIsAwayBacksOffAndKeepsWhatIsKnown) {
+  Give({points_});
+  RunDue();
+  const auto partitions = State("points")->partitions;
+  FailOn("", DatabaseError::Kind::kUnreachable);
+  RunDue();
+  EXPECT_EQ(Ready("points"), "False DatabaseUnreachable");
+  EXPECT_EQ(State("points")->partitions, partitions);
+  Instant::duration wait{0};
+  for (int i = 0; i < 12; ++i) wait = RunDue();
+  EXPECT_GE(wait, minutes(2));
+  EXPECT_LE(wait, minutes(5));
+  Mend();
+  database_.ForgetJournal();
+  RunDue();
+  EXPECT_THAT(database_.journal(), ElementsAre("connect", "read points"));
+  EXPECT_EQ(Ready("points"), "True AsDeclared");
+  EXPECT_EQ(State("points")->failures, 0);
+}
+
+TEST_F(WorkerTest, ASessionThatBrokeWhileIdleIsReplacedQuietly) {
+  Give({points_});
+  RunDue();
+  int broken = 1;
+  database_.before = [&](const std::string& what) {
+    if (what.starts_with("read") && broken-- > 0) {
+      throw DatabaseError(DatabaseError::Kind::kUnreachable, "", "the connection broke");
+    }
+  };
+  database_.ForgetJournal();
+  EXPECT_EQ(RunDue(), minutes(1));
+  EXPECT_THAT(database_.journal(), ElementsAre("read points", "connect", "read points"));
+  EXPECT_EQ(Ready("points"), "True AsDeclared");
+}
+
+TEST_F(WorkerTest, AnEmptyObservationActsOnNothing) {
+  environment_.operations.read = [](Session&, const std::vector<const Policy*>&, const Now&) {
+    return std::vector<Catalog>{};
+  };
+  Give({points_});
+  RunDue();
+  EXPECT_THAT(database_.journal(), ElementsAre("connect"));
+  EXPECT_EQ(Ready("points"), "False DatabaseError");
+}
+
+TEST_F(WorkerTest, AMissingConnectionStringIsNamed) {
+  environment_.connect = [](const ConnectionSpec&) -> std::unique_ptr<Session> {
+    throw ConnectionProblem("environment variable DATABASE_URL is not set");
+  };
+  Give({points_});
+  RunDue();
+  EXPECT_EQ(Ready("points"), "False ConnectionNotFound");
+  EXPECT_TRUE(State("points")->tried);
+}
+
+TEST_F(WorkerTest, AnUnexpectedExceptionIsCountedAndSurvived) {
+  environment_.operations.plan = [](const Policy& policy, const Catalog&, const Now&,
+                                    const std::string&) -> Plan {
+    if (policy.name == "alarms") throw std::logic_error("a fault of ours");
+    return {};
+  };
+  Give({points_, alarms_});
+  RunDue();
+  EXPECT_EQ(Ready("alarms"), "False InternalError");
+  EXPECT_EQ(Ready("points"), "True AsDeclared");
+  EXPECT_THAT(metrics_.Render(),
+              HasSubstr("controller_runtime_reconcile_panics_total{controller=\"partitionpolicy\"} 1\n"));
+}
+
+TEST_F(WorkerTest, AStandingBackControllerReturnsSoon) {
+  environment_.operations.execute = [](Session&, const Policy&, const Catalog&, const Plan&,
+                                       const std::string&, const std::stop_token&, const ExecutorHooks&) {
+    RunOutcome outcome;
+    outcome.stood_back = true;
+    return outcome;
+  };
+  Give({points_});
+  EXPECT_EQ(RunDue(), points_.locks.timeout);
+  EXPECT_EQ(State("points")->failures, 0);
+  EXPECT_THAT(metrics_.Render(), HasSubstr("result=\"requeue\"} 1\n"));
+}
+
+TEST_F(WorkerTest, ASuspendedPolicyIsReportedAndLeftAlone) {
+  points_.suspend = true;
+  Give({points_});
+  RunDue();
+  EXPECT_THAT(database_.journal(), ElementsAre("connect", "read points"));
+  EXPECT_EQ(Ready("points"), "False Suspended");
+  EXPECT_GT(State("points")->pending.at(2), 0);
+}
+
+TEST_F(WorkerTest, AChangedPolicyIsLookedAtAtOnce) {
+  Give({points_});
+  RunDue();
+  points_.partitioning.premake = 6;
+  Give({points_});
+  EXPECT_EQ(worker_.RunDue(stop_.get_token()) - clock_.Now(), minutes(1));
+  EXPECT_GE(State("points")->partitions, 7);
+}
+
+TEST_F(WorkerTest, AnUnchangedPolicyKeepsItsTurn) {
+  Give({points_});
+  RunDue();
+  database_.ForgetJournal();
+  clock_.Advance(-seconds(30));
+  Give({points_});
+  worker_.RunDue(stop_.get_token());
+  EXPECT_THAT(database_.journal(), IsEmpty());
+}
+
+TEST_F(WorkerTest, AChangeInMidRunInterruptsIt) {
+  bool changed = false;
+  const auto execute = environment_.operations.execute;
+  environment_.operations.execute = [&](Session& session, const Policy& policy, const Catalog& catalog,
+                                        const Plan& plan, const std::string& holder,
+                                        const std::stop_token& stop, const ExecutorHooks& hooks) {
+    if (!changed) {
+      changed = true;
+      points_.suspend = true;
+      Give({points_});
+      EXPECT_TRUE(stop.stop_requested());
+    }
+    return execute(session, policy, catalog, plan, holder, stop, hooks);
+  };
+  Give({points_});
+  RunDue();
+  RunDue();
+  EXPECT_THAT(database_.table("points").partitions, IsEmpty());
+  EXPECT_EQ(Ready("points"), "False Suspended");
+}
+
+TEST_F(WorkerTest, ADeletedPolicyIsReleasedAndForgotten) {
+  Give({points_, alarms_});
+  RunDue();
+  database_.ForgetJournal();
+  Give({alarms_});
+  worker_.RunDue(stop_.get_token());
+  EXPECT_THAT(database_.journal(), Contains("release points"));
+  EXPECT_FALSE(database_.table("points").ownership);
+  EXPECT_EQ(State("points"), nullptr);
+}
+
+TEST_F(WorkerTest, ATableThatWasNeverTakenIsNotReleased) {
+  points_.mode = Policy::Mode::kPlan;
+  Give({points_, alarms_});
+  RunDue();
+  Give({alarms_});
+  RunDue();
+  EXPECT_THAT(database_.journal(), Not(Contains("release points")));
+}
+
+TEST_F(WorkerTest, APolicyThatMovesToAnotherDatabaseIsNotReleased) {
+  Give({points_, alarms_});
+  RunDue();
+  worker_.SetPolicies({alarms_}, {KeyOf(alarms_), KeyOf(points_)});
+  RunDue();
+  EXPECT_THAT(database_.journal(), Not(Contains("release points")));
+}
+
+TEST_F(WorkerTest, AReleaseThatFailsIsTriedAgain) {
+  Give({points_, alarms_});
+  RunDue();
+  FailOn("release", DatabaseError::Kind::kLockTimeout);
+  Give({alarms_});
+  RunDue();
+  Mend();
+  database_.ForgetJournal();
+  RunDue();
+  EXPECT_THAT(database_.journal(), Contains("release points"));
+}
+
+TEST_F(WorkerTest, AClockThatIsSetBackPutsNothingToSleep) {
+  Give({points_});
+  RunDue();
+  clock_.Advance(-std::chrono::hours(5));
+  database_.ForgetJournal();
+  worker_.RunDue(stop_.get_token());
+  EXPECT_THAT(database_.journal(), Contains("read points"));
+}
+
+TEST_F(WorkerTest, AWorkerIsStuckOnlyBeyondItsPoliciesTimeLimits) {
+  environment_.operations.migrate = [&](Session&, const Policy& policy) {
+    clock_.Advance(2 * policy.locks.statement_timeout);
+    EXPECT_FALSE(worker_.Stuck());
+    clock_.Advance(minutes(6));
+    EXPECT_TRUE(worker_.Stuck());
+    throw DatabaseError(DatabaseError::Kind::kOther, "", "enough");
+  };
+  Give({points_});
+  RunDue();
+  EXPECT_FALSE(worker_.Stuck());
+}
+
+TEST_F(WorkerTest, NothingIsLoggedThatIsSecret) {
+  testing::internal::GetCapturedStderr();
+  testing::internal::CaptureStderr();
+  FailOn("connect", DatabaseError::Kind::kAuthentication);
+  Give({points_});
+  RunDue();
+  const std::string log = testing::internal::GetCapturedStderr();
+  testing::internal::CaptureStderr();
+  EXPECT_THAT(log, HasSubstr("\"connection\":\"environment variable DATABASE_URL\""));
+  EXPECT_THAT(log, HasSubstr("\"severity\":\"ERROR\""));
+}
+
+}  // namespace
+}  // namespace partition_controller

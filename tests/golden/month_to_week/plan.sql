@@ -1,0 +1,75 @@
+-- Policy edgewatch/telemetry-points for "public"."telemetry_points" as of 2026-11-22T20:31:00Z.  Stop at the first error.
+\set ON_ERROR_STOP on
+
+-- Makes the policy the table's keeper, unless another one is at work on it.
+BEGIN;
+SET LOCAL TimeZone = 'UTC';
+SET LOCAL DateStyle = 'ISO, YMD';
+SET LOCAL search_path = pg_catalog, pg_temp;
+SET LOCAL row_security = off;
+SET LOCAL client_min_messages = warning;
+SET LOCAL idle_in_transaction_session_timeout = '2000ms';
+SET LOCAL lock_timeout = '2000ms';
+INSERT INTO partition_controller.tables AS t (table_oid, policy_namespace, policy_name, schema_name, table_name, owner_name, database_oid, system_identifier, term, holder, acted_at) VALUES (16400, 'edgewatch', 'telemetry-points', 'public', 'telemetry_points', 'edgewatch', 16384, '7301234567890123456', pg_catalog.nextval('partition_controller.terms'), 'psql', pg_catalog.clock_timestamp()) ON CONFLICT (table_oid) DO UPDATE SET term = EXCLUDED.term, holder = EXCLUDED.holder, acted_at = EXCLUDED.acted_at, schema_name = EXCLUDED.schema_name, table_name = EXCLUDED.table_name WHERE t.policy_namespace = EXCLUDED.policy_namespace AND t.policy_name = EXCLUDED.policy_name AND (t.holder = EXCLUDED.holder OR t.acted_at < pg_catalog.clock_timestamp() - interval '2000 milliseconds') RETURNING t.term \gset partition_controller_
+COMMIT;
+
+-- replace "public"."telemetry_points_p202612" by "public"."telemetry_points_p20261201_20261207" [2026-12-01T00:00:00Z, 2026-12-07T00:00:00Z), "public"."telemetry_points_p2026w50" [2026-12-07T00:00:00Z, 2026-12-14T00:00:00Z), "public"."telemetry_points_p2026w51" [2026-12-14T00:00:00Z, 2026-12-21T00:00:00Z), "public"."telemetry_points_p2026w52" [2026-12-21T00:00:00Z, 2026-12-28T00:00:00Z), "public"."telemetry_points_p20261228_20270101" [2026-12-28T00:00:00Z, 2027-01-01T00:00:00Z)
+-- because: empty partitions ahead do not fit the granularity Week in UTC
+BEGIN;
+SET LOCAL TimeZone = 'UTC';
+SET LOCAL DateStyle = 'ISO, YMD';
+SET LOCAL search_path = pg_catalog, pg_temp;
+SET LOCAL row_security = off;
+SET LOCAL client_min_messages = warning;
+SET LOCAL idle_in_transaction_session_timeout = '2000ms';
+SET LOCAL lock_timeout = '2000ms';
+UPDATE partition_controller.tables SET acted_at = pg_catalog.clock_timestamp() WHERE table_oid = 16400 AND term = :partition_controller_term RETURNING term \gset partition_controller_
+CREATE TABLE "public"."telemetry_points_p20261201_20261207" (LIKE "public"."telemetry_points" INCLUDING ALL EXCLUDING IDENTITY);
+ANALYZE "public"."telemetry_points_p20261201_20261207";
+CREATE TABLE "public"."telemetry_points_p2026w50" (LIKE "public"."telemetry_points" INCLUDING ALL EXCLUDING IDENTITY);
+ANALYZE "public"."telemetry_points_p2026w50";
+CREATE TABLE "public"."telemetry_points_p2026w51" (LIKE "public"."telemetry_points" INCLUDING ALL EXCLUDING IDENTITY);
+ANALYZE "public"."telemetry_points_p2026w51";
+CREATE TABLE "public"."telemetry_points_p2026w52" (LIKE "public"."telemetry_points" INCLUDING ALL EXCLUDING IDENTITY);
+ANALYZE "public"."telemetry_points_p2026w52";
+CREATE TABLE "public"."telemetry_points_p20261228_20270101" (LIKE "public"."telemetry_points" INCLUDING ALL EXCLUDING IDENTITY);
+ANALYZE "public"."telemetry_points_p20261228_20270101";
+LOCK TABLE ONLY "public"."telemetry_points" IN SHARE UPDATE EXCLUSIVE MODE;
+LOCK TABLE ONLY "public"."telemetry_points_default" IN SHARE UPDATE EXCLUSIVE MODE;
+LOCK TABLE ONLY "public"."telemetry_points_p202612" IN SHARE UPDATE EXCLUSIVE MODE;
+DO $pc$BEGIN
+  IF pg_catalog.has_table_privilege('"public"."devices"', 'UPDATE, DELETE, TRUNCATE') THEN
+    LOCK TABLE ONLY "public"."devices" IN SHARE ROW EXCLUSIVE MODE;
+  END IF;
+END$pc$;
+DO $pc$BEGIN
+  IF pg_catalog.has_table_privilege('"public"."ingestion_batches"', 'UPDATE, DELETE, TRUNCATE') THEN
+    LOCK TABLE ONLY "public"."ingestion_batches" IN SHARE ROW EXCLUSIVE MODE;
+  END IF;
+END$pc$;
+LOCK TABLE ONLY "public"."telemetry_points" IN ACCESS EXCLUSIVE MODE;
+LOCK TABLE ONLY "public"."telemetry_points_default" IN ACCESS EXCLUSIVE MODE;
+LOCK TABLE ONLY "public"."telemetry_points_p202612" IN ACCESS EXCLUSIVE MODE;
+DO $pc$BEGIN
+  IF pg_catalog.to_regclass('"public"."telemetry_points_p202612"') IS DISTINCT FROM 16012::pg_catalog.oid::pg_catalog.regclass OR NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE i.inhrelid = 16012 AND i.inhparent = 16400 AND pg_catalog.pg_get_expr(c.relpartbound, c.oid) = 'FOR VALUES FROM (''2026-12-01 00:00:00+00'') TO (''2027-01-01 00:00:00+00'')') THEN
+    RAISE EXCEPTION USING ERRCODE = 'PC001', MESSAGE = '"public"."telemetry_points_p202612" is no longer what the plan saw';
+  END IF;
+END$pc$;
+DO $pc$BEGIN
+  IF EXISTS (SELECT FROM "public"."telemetry_points_p202612") THEN
+    RAISE EXCEPTION USING ERRCODE = 'PC002', MESSAGE = '"public"."telemetry_points_p202612" is not empty';
+  END IF;
+END$pc$;
+DROP TABLE "public"."telemetry_points_p202612";
+DELETE FROM partition_controller.partitions WHERE partition_oid = 16012;
+ALTER TABLE "public"."telemetry_points" ATTACH PARTITION "public"."telemetry_points_p20261201_20261207" FOR VALUES FROM ('2026-12-01 00:00:00+00') TO ('2026-12-07 00:00:00+00');
+INSERT INTO partition_controller.partitions (partition_oid, table_oid, state, made_by_us, schema_name, table_name, bound_from, bound_to) VALUES ('"public"."telemetry_points_p20261201_20261207"'::pg_catalog.regclass::pg_catalog.oid, 16400, 'attached', true, 'public', 'telemetry_points_p20261201_20261207', '2026-12-01T00:00:00Z', '2026-12-07T00:00:00Z') ON CONFLICT (partition_oid) DO UPDATE SET table_oid = EXCLUDED.table_oid, state = 'attached', made_by_us = true, schema_name = EXCLUDED.schema_name, table_name = EXCLUDED.table_name, bound_from = EXCLUDED.bound_from, bound_to = EXCLUDED.bound_to, detached_at = NULL, drop_after = NULL;
+ALTER TABLE "public"."telemetry_points" ATTACH PARTITION "public"."telemetry_points_p2026w50" FOR VALUES FROM ('2026-12-07 00:00:00+00') TO ('2026-12-14 00:00:00+00');
+INSERT INTO partition_controller.partitions (partition_oid, table_oid, state, made_by_us, schema_name, table_name, bound_from, bound_to) VALUES ('"public"."telemetry_points_p2026w50"'::pg_catalog.regclass::pg_catalog.oid, 16400, 'attached', true, 'public', 'telemetry_points_p2026w50', '2026-12-07T00:00:00Z', '2026-12-14T00:00:00Z') ON CONFLICT (partition_oid) DO UPDATE SET table_oid = EXCLUDED.table_oid, state = 'attached', made_by_us = true, schema_name = EXCLUDED.schema_name, table_name = EXCLUDED.table_name, bound_from = EXCLUDED.bound_from, bound_to = EXCLUDED.bound_to, detached_at = NULL, drop_after = NULL;
+ALTER TABLE "public"."telemetry_points" ATTACH PARTITION "public"."telemetry_points_p2026w51" FOR VALUES FROM ('2026-12-14 00:00:00+00') TO ('2026-12-21 00:00:00+00');
+INSERT INTO partition_controller.partitions (partition_oid, table_oid, state, made_by_us, schema_name, table_name, bound_from, bound_to) VALUES ('"public"."telemetry_points_p2026w51"'::pg_catalog.regclass::pg_catalog.oid, 16400, 'attached', true, 'public', 'telemetry_points_p2026w51', '2026-12-14T00:00:00Z', '2026-12-21T00:00:00Z') ON CONFLICT (partition_oid) DO UPDATE SET table_oid = EXCLUDED.table_oid, state = 'attached', made_by_us = true, schema_name = EXCLUDED.schema_name, table_name = EXCLUDED.table_name, bound_from = EXCLUDED.bound_from, bound_to = EXCLUDED.bound_to, detached_at = NULL, drop_after = NULL;
+ALTER TABLE "public"."telemetry_points" ATTACH PARTITION "public"."telemetry_points_p2026w52" FOR VALUES FROM ('2026-12-21 00:00:00+00') TO ('2026-12-28 00:00:00+00');
+INSERT INTO partition_controller.partitions (partition_oid, table_oid, state, made_by_us, schema_name, table_name, bound_from, bound_to) VALUES ('"public"."telemetry_points_p2026w52"'::pg_catalog.regclass::pg_catalog.oid, 16400, 'attached', true, 'public', 'telemetry_points_p2026w52', '2026-12-21T00:00:00Z', '2026-12-28T00:00:00Z') ON CONFLICT (partition_oid) DO UPDATE SET table_oid = EXCLUDED.table_oid, state = 'attached', made_by_us = true, schema_name = EXCLUDED.schema_name, table_name = EXCLUDED.table_name, bound_from = EXCLUDED.bound_from, bound_to = EXCLUDED.bound_to, detached_at = NULL, drop_after = NULL;
+ALTER TABLE "public"."telemetry_points" ATTACH PARTITION "public"."telemetry_points_p20261228_20270101" FOR VALUES FROM ('2026-12-28 00:00:00+00') TO ('2027-01-01 00:00:00+00');
+INSERT INTO partition_controller.partitions (partition_oid, table_oid, state, made_by_us, schema_name, table_name, bound_from, bound_to) VALUES ('"public"."telemetry_points_p20261228_20270101"'::pg_catalog.regclass::pg_catalog.oid, 16400, 'attached', true, 'public', 'telemetry_points_p20261228_20270101', '2026-12-28T00:00:00Z', '2027-01-01T00:00:00Z') ON CONFLICT (partition_oid) DO UPDATE SET table_oid = EXCLUDED.table_oid, state = 'attached', made_by_us = true, schema_name = EXCLUDED.schema_name, table_name = EXCLUDED.table_name, bound_from = EXCLUDED.bound_from, bound_to = EXCLUDED.bound_to, detached_at = NULL, drop_after = NULL;
+COMMIT;

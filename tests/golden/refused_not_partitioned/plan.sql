@@ -1,0 +1,4 @@
+-- Policy edgewatch/telemetry-points for "public"."telemetry_points" as of 2026-11-22T20:31:00Z.  Stop at the first error.
+\set ON_ERROR_STOP on
+-- Refused: "public"."telemetry_points" is not partitioned, and partitioning.state is Enabled
+-- Nothing to do.

@@ -1,0 +1,4 @@
+-- Policy edgewatch/telemetry-points for "public"."telemetry_points" as of 2026-11-22T20:31:00Z.  Stop at the first error.
+\set ON_ERROR_STOP on
+-- Refused: the server is a read-only replica (pg_is_in_recovery)
+-- Nothing to do.

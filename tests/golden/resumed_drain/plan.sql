@@ -1,0 +1,57 @@
+-- Policy edgewatch/telemetry-points for "public"."telemetry_points" as of 2026-11-22T20:31:00Z.  Stop at the first error.
+\set ON_ERROR_STOP on
+
+-- Makes the policy the table's keeper, unless another one is at work on it.
+BEGIN;
+SET LOCAL TimeZone = 'UTC';
+SET LOCAL DateStyle = 'ISO, YMD';
+SET LOCAL search_path = pg_catalog, pg_temp;
+SET LOCAL row_security = off;
+SET LOCAL client_min_messages = warning;
+SET LOCAL idle_in_transaction_session_timeout = '2000ms';
+SET LOCAL lock_timeout = '2000ms';
+INSERT INTO partition_controller.tables AS t (table_oid, policy_namespace, policy_name, schema_name, table_name, owner_name, database_oid, system_identifier, term, holder, acted_at) VALUES (16400, 'edgewatch', 'telemetry-points', 'public', 'telemetry_points', 'edgewatch', 16384, '7301234567890123456', pg_catalog.nextval('partition_controller.terms'), 'psql', pg_catalog.clock_timestamp()) ON CONFLICT (table_oid) DO UPDATE SET term = EXCLUDED.term, holder = EXCLUDED.holder, acted_at = EXCLUDED.acted_at, schema_name = EXCLUDED.schema_name, table_name = EXCLUDED.table_name WHERE t.policy_namespace = EXCLUDED.policy_namespace AND t.policy_name = EXCLUDED.policy_name AND (t.holder = EXCLUDED.holder OR t.acted_at < pg_catalog.clock_timestamp() - interval '2000 milliseconds') RETURNING t.term \gset partition_controller_
+COMMIT;
+
+-- move about 1300 rows from the default partition to "public"."telemetry_points_p202611" and attach it for [2026-11-01T00:00:00Z, 2026-12-01T00:00:00Z)
+-- because: an earlier run began to empty the default partition
+BEGIN;
+SET LOCAL TimeZone = 'UTC';
+SET LOCAL DateStyle = 'ISO, YMD';
+SET LOCAL search_path = pg_catalog, pg_temp;
+SET LOCAL row_security = off;
+SET LOCAL client_min_messages = warning;
+SET LOCAL idle_in_transaction_session_timeout = '2000ms';
+SET LOCAL lock_timeout = '2000ms';
+UPDATE partition_controller.tables SET acted_at = pg_catalog.clock_timestamp() WHERE table_oid = 16400 AND term = :partition_controller_term RETURNING term \gset partition_controller_
+WITH moved AS (DELETE FROM ONLY "public"."telemetry_points_default" WHERE "ts" >= '2026-11-01 00:00:00+00'::timestamptz AND "ts" < '2026-12-01 00:00:00+00'::timestamptz RETURNING "id", "message_id", "device_id", "batch_id", "ts", "metrics", "created_at") INSERT INTO "public"."telemetry_points_p202611" ("id", "message_id", "device_id", "batch_id", "ts", "metrics", "created_at") SELECT "id", "message_id", "device_id", "batch_id", "ts", "metrics", "created_at" FROM moved ON CONFLICT DO NOTHING;
+SET CONSTRAINTS ALL IMMEDIATE;
+ALTER TABLE "public"."telemetry_points_default" VALIDATE CONSTRAINT partition_controller_drain;
+ANALYZE "public"."telemetry_points_p202611";
+LOCK TABLE ONLY "public"."telemetry_points" IN SHARE UPDATE EXCLUSIVE MODE;
+LOCK TABLE ONLY "public"."telemetry_points_default" IN SHARE UPDATE EXCLUSIVE MODE;
+DO $pc$BEGIN
+  IF pg_catalog.has_table_privilege('"public"."devices"', 'UPDATE, DELETE, TRUNCATE') THEN
+    LOCK TABLE ONLY "public"."devices" IN ACCESS EXCLUSIVE MODE;
+  END IF;
+END$pc$;
+DO $pc$BEGIN
+  IF pg_catalog.has_table_privilege('"public"."ingestion_batches"', 'UPDATE, DELETE, TRUNCATE') THEN
+    LOCK TABLE ONLY "public"."ingestion_batches" IN ACCESS EXCLUSIVE MODE;
+  END IF;
+END$pc$;
+LOCK TABLE ONLY "public"."telemetry_points" IN SHARE ROW EXCLUSIVE MODE;
+LOCK TABLE ONLY "public"."telemetry_points_default" IN ACCESS EXCLUSIVE MODE;
+DO $pc$BEGIN
+  IF pg_catalog.to_regclass('"public"."telemetry_points_default"') IS DISTINCT FROM 16401::pg_catalog.oid::pg_catalog.regclass OR NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE i.inhrelid = 16401 AND i.inhparent = 16400 AND pg_catalog.pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT') THEN
+    RAISE EXCEPTION USING ERRCODE = 'PC001', MESSAGE = '"public"."telemetry_points_default" is no longer what the plan saw';
+  END IF;
+END$pc$;
+ALTER TABLE "public"."telemetry_points" ATTACH PARTITION "public"."telemetry_points_p202611" FOR VALUES FROM ('2026-11-01 00:00:00+00') TO ('2026-12-01 00:00:00+00');
+DROP TRIGGER partition_controller_divert ON "public"."telemetry_points_default";
+ALTER TABLE "public"."telemetry_points_default" DROP CONSTRAINT partition_controller_drain;
+ALTER TABLE "public"."telemetry_points_p202611" DROP CONSTRAINT partition_controller_bounds;
+INSERT INTO partition_controller.partitions (partition_oid, table_oid, state, made_by_us, schema_name, table_name, bound_from, bound_to) VALUES ('"public"."telemetry_points_p202611"'::pg_catalog.regclass::pg_catalog.oid, 16400, 'attached', true, 'public', 'telemetry_points_p202611', '2026-11-01T00:00:00Z', '2026-12-01T00:00:00Z') ON CONFLICT (partition_oid) DO UPDATE SET table_oid = EXCLUDED.table_oid, state = 'attached', made_by_us = true, schema_name = EXCLUDED.schema_name, table_name = EXCLUDED.table_name, bound_from = EXCLUDED.bound_from, bound_to = EXCLUDED.bound_to, detached_at = NULL, drop_after = NULL;
+DROP FUNCTION partition_controller.divert_16400();
+DELETE FROM partition_controller.drains WHERE table_oid = 16400;
+COMMIT;

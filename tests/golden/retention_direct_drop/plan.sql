@@ -1,0 +1,66 @@
+-- Policy edgewatch/telemetry-points for "public"."telemetry_points" as of 2026-11-22T20:31:00Z.  Stop at the first error.
+\set ON_ERROR_STOP on
+
+-- Makes the policy the table's keeper, unless another one is at work on it.
+BEGIN;
+SET LOCAL TimeZone = 'UTC';
+SET LOCAL DateStyle = 'ISO, YMD';
+SET LOCAL search_path = pg_catalog, pg_temp;
+SET LOCAL row_security = off;
+SET LOCAL client_min_messages = warning;
+SET LOCAL idle_in_transaction_session_timeout = '2000ms';
+SET LOCAL lock_timeout = '2000ms';
+INSERT INTO partition_controller.tables AS t (table_oid, policy_namespace, policy_name, schema_name, table_name, owner_name, database_oid, system_identifier, term, holder, acted_at) VALUES (16400, 'edgewatch', 'telemetry-points', 'public', 'telemetry_points', 'edgewatch', 16384, '7301234567890123456', pg_catalog.nextval('partition_controller.terms'), 'psql', pg_catalog.clock_timestamp()) ON CONFLICT (table_oid) DO UPDATE SET term = EXCLUDED.term, holder = EXCLUDED.holder, acted_at = EXCLUDED.acted_at, schema_name = EXCLUDED.schema_name, table_name = EXCLUDED.table_name WHERE t.policy_namespace = EXCLUDED.policy_namespace AND t.policy_name = EXCLUDED.policy_name AND (t.holder = EXCLUDED.holder OR t.acted_at < pg_catalog.clock_timestamp() - interval '2000 milliseconds') RETURNING t.term \gset partition_controller_
+COMMIT;
+
+-- drop partition "public"."telemetry_points_p202604" [2026-04-01T00:00:00Z, 2026-05-01T00:00:00Z)
+-- because: ends at 2026-05-01T00:00:00Z, before the cutoff 2026-08-24T20:31:00Z (keep 90d)
+BEGIN;
+SET LOCAL TimeZone = 'UTC';
+SET LOCAL DateStyle = 'ISO, YMD';
+SET LOCAL search_path = pg_catalog, pg_temp;
+SET LOCAL row_security = off;
+SET LOCAL client_min_messages = warning;
+SET LOCAL idle_in_transaction_session_timeout = '2000ms';
+SET LOCAL lock_timeout = '2000ms';
+UPDATE partition_controller.tables SET acted_at = pg_catalog.clock_timestamp() WHERE table_oid = 16400 AND term = :partition_controller_term RETURNING term \gset partition_controller_
+LOCK TABLE ONLY "public"."telemetry_points_p202604" IN SHARE UPDATE EXCLUSIVE MODE;
+LOCK TABLE ONLY "public"."telemetry_points" IN SHARE UPDATE EXCLUSIVE MODE;
+LOCK TABLE ONLY "public"."telemetry_points_default" IN SHARE UPDATE EXCLUSIVE MODE;
+LOCK TABLE ONLY "public"."telemetry_points" IN ACCESS EXCLUSIVE MODE;
+LOCK TABLE ONLY "public"."telemetry_points_default" IN ACCESS EXCLUSIVE MODE;
+LOCK TABLE ONLY "public"."telemetry_points_p202604" IN ACCESS EXCLUSIVE MODE;
+DO $pc$BEGIN
+  IF pg_catalog.to_regclass('"public"."telemetry_points_p202604"') IS DISTINCT FROM 16004::pg_catalog.oid::pg_catalog.regclass OR NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE i.inhrelid = 16004 AND i.inhparent = 16400 AND pg_catalog.pg_get_expr(c.relpartbound, c.oid) = 'FOR VALUES FROM (''2026-04-01 00:00:00+00'') TO (''2026-05-01 00:00:00+00'')') THEN
+    RAISE EXCEPTION USING ERRCODE = 'PC001', MESSAGE = '"public"."telemetry_points_p202604" is no longer what the plan saw';
+  END IF;
+END$pc$;
+DROP TABLE "public"."telemetry_points_p202604";
+DELETE FROM partition_controller.partitions WHERE partition_oid = 16004;
+COMMIT;
+
+-- drop partition "public"."telemetry_points_p202605" [2026-05-01T00:00:00Z, 2026-06-01T00:00:00Z)
+-- because: ends at 2026-06-01T00:00:00Z, before the cutoff 2026-08-24T20:31:00Z (keep 90d)
+BEGIN;
+SET LOCAL TimeZone = 'UTC';
+SET LOCAL DateStyle = 'ISO, YMD';
+SET LOCAL search_path = pg_catalog, pg_temp;
+SET LOCAL row_security = off;
+SET LOCAL client_min_messages = warning;
+SET LOCAL idle_in_transaction_session_timeout = '2000ms';
+SET LOCAL lock_timeout = '2000ms';
+UPDATE partition_controller.tables SET acted_at = pg_catalog.clock_timestamp() WHERE table_oid = 16400 AND term = :partition_controller_term RETURNING term \gset partition_controller_
+LOCK TABLE ONLY "public"."telemetry_points_p202605" IN SHARE UPDATE EXCLUSIVE MODE;
+LOCK TABLE ONLY "public"."telemetry_points" IN SHARE UPDATE EXCLUSIVE MODE;
+LOCK TABLE ONLY "public"."telemetry_points_default" IN SHARE UPDATE EXCLUSIVE MODE;
+LOCK TABLE ONLY "public"."telemetry_points" IN ACCESS EXCLUSIVE MODE;
+LOCK TABLE ONLY "public"."telemetry_points_default" IN ACCESS EXCLUSIVE MODE;
+LOCK TABLE ONLY "public"."telemetry_points_p202605" IN ACCESS EXCLUSIVE MODE;
+DO $pc$BEGIN
+  IF pg_catalog.to_regclass('"public"."telemetry_points_p202605"') IS DISTINCT FROM 16005::pg_catalog.oid::pg_catalog.regclass OR NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE i.inhrelid = 16005 AND i.inhparent = 16400 AND pg_catalog.pg_get_expr(c.relpartbound, c.oid) = 'FOR VALUES FROM (''2026-05-01 00:00:00+00'') TO (''2026-06-01 00:00:00+00'')') THEN
+    RAISE EXCEPTION USING ERRCODE = 'PC001', MESSAGE = '"public"."telemetry_points_p202605" is no longer what the plan saw';
+  END IF;
+END$pc$;
+DROP TABLE "public"."telemetry_points_p202605";
+DELETE FROM partition_controller.partitions WHERE partition_oid = 16005;
+COMMIT;

@@ -1,0 +1,186 @@
+// The members of a catalog's structs and their JSON keys.  Internal to
+// catalog_json.cc.
+
+#ifndef PARTITION_CONTROLLER_TESTS_SUPPORT_CATALOG_MEMBERS_H_
+#define PARTITION_CONTROLLER_TESTS_SUPPORT_CATALOG_MEMBERS_H_
+
+#include <utility>
+#include <vector>
+
+#include "reconcilers/catalog.h"
+
+namespace partition_controller {
+
+// The words for an enum's values; the argument only chooses the enum.
+template <typename E>
+using Words = std::vector<std::pair<E, const char*>>;
+
+inline Words<Table::Kind> WordsFor(Table::Kind) {
+  return {{Table::Kind::kPlain, "Plain"},
+          {Table::Kind::kPartitioned, "Partitioned"},
+          {Table::Kind::kOther, "Other"}};
+}
+inline Words<Partition::Kind> WordsFor(Partition::Kind) {
+  return {{Partition::Kind::kTable, "Table"},
+          {Partition::Kind::kPartitioned, "Partitioned"},
+          {Partition::Kind::kForeign, "Foreign"}};
+}
+inline Words<Partition::BoundCheck> WordsFor(Partition::BoundCheck) {
+  return {{Partition::BoundCheck::kNone, "None"},
+          {Partition::BoundCheck::kNotValid, "NotValid"},
+          {Partition::BoundCheck::kValid, "Valid"}};
+}
+inline Words<Drain::Mode> WordsFor(Drain::Mode) {
+  return {{Drain::Mode::kMove, "Move"}, {Drain::Mode::kPromote, "Promote"}};
+}
+
+// The members of each struct, once for both directions: `io` writes or reads
+// one under its key.  A member that is not listed does not compile.
+
+template <typename Io>
+void Members(Io& io, Server& s) {
+  auto& [time, version, in_recovery, database, database_name, system_identifier, user, bookkeeping_version,
+         bookkeeping_usable, test_database] = s;
+  io("time", time);
+  io("version", version);
+  io("inRecovery", in_recovery);
+  io("database", database);
+  io("databaseName", database_name);
+  io("systemIdentifier", system_identifier);
+  io("user", user);
+  io("bookkeepingVersion", bookkeeping_version);
+  io("bookkeepingUsable", bookkeeping_usable);
+  io("testDatabase", test_database);
+}
+
+template <typename Io>
+void Members(Io& io, Attributes& a) {
+  auto& [owner, unlogged, replica_identity, replica_parent_index, acl, options, tablespace] = a;
+  io("owner", owner);
+  io("unlogged", unlogged);
+  io("replicaIdentity", replica_identity);
+  io("replicaParentIndex", replica_parent_index);
+  io("acl", acl);
+  io("options", options);
+  io("tablespace", tablespace);
+}
+
+template <typename Io>
+void Members(Io& io, Partition& p) {
+  auto& [oid, schema, name, range, bounds, kind, detach_pending, created_by_us, bound_check, rows, bytes,
+         attributes, oldest_row] = p;
+  io("oid", oid);
+  io("schema", schema);
+  io("name", name);
+  io("range", range);
+  io("bounds", bounds);
+  io("kind", kind);
+  io("detachPending", detach_pending);
+  io("createdByUs", created_by_us);
+  io("boundCheck", bound_check);
+  io("rows", rows);
+  io("bytes", bytes);
+  io("attributes", attributes);
+  io("oldestRow", oldest_row);
+}
+
+template <typename Io>
+void Members(Io& io, DefaultPartition& d) {
+  auto& [partition, pages, rows, exact, cuts, counts] = d;
+  io("partition", partition);
+  io("pages", pages);
+  io("rows", rows);
+  io("exact", exact);
+  io("cuts", cuts);
+  io("counts", counts);
+}
+
+template <typename Io>
+void Members(Io& io, Detached& d) {
+  auto& [oid, schema, name, range, detached_at, drop_after, exists, attached, has_bound_check, created_by_us,
+         rows, bytes] = d;
+  io("oid", oid);
+  io("schema", schema);
+  io("name", name);
+  io("range", range);
+  io("detachedAt", detached_at);
+  io("dropAfter", drop_after);
+  io("exists", exists);
+  io("attached", attached);
+  io("hasBoundCheck", has_bound_check);
+  io("createdByUs", created_by_us);
+  io("rows", rows);
+  io("bytes", bytes);
+}
+
+template <typename Io>
+void Members(Io& io, Drain& d) {
+  auto& [mode, range, target, target_schema, target_name] = d;
+  io("mode", mode);
+  io("range", range);
+  io("target", target);
+  io("targetSchema", target_schema);
+  io("targetName", target_name);
+}
+
+template <typename Io>
+void Members(Io& io, Ownership& o) {
+  auto& [table, policy_namespace, policy_name, table_owner, database, system_identifier, term, analyzed_at] =
+      o;
+  io("table", table);
+  io("policyNamespace", policy_namespace);
+  io("policyName", policy_name);
+  io("tableOwner", table_owner);
+  io("database", database);
+  io("systemIdentifier", system_identifier);
+  io("term", term);
+  io("analyzedAt", analyzed_at);
+}
+
+template <typename Io>
+void Members(Io& io, Table& t) {
+  auto& [oid, schema, name, kind, owner, owner_is_us, may_create, owner_may_create, key_column_type,
+         key_not_null, partitioned_by_key, partition_key, has_time_index, columns, overriding, foreign_keys,
+         references, referenced_by, delete_triggers, attributes, partitions, default_partition, detached,
+         drain, ownership, former, taken_names, rows, oldest_row] = t;
+  io("oid", oid);
+  io("schema", schema);
+  io("name", name);
+  io("kind", kind);
+  io("owner", owner);
+  io("ownerIsUs", owner_is_us);
+  io("mayCreate", may_create);
+  io("ownerMayCreate", owner_may_create);
+  io("keyColumnType", key_column_type);
+  io("keyNotNull", key_not_null);
+  io("partitionedByKey", partitioned_by_key);
+  io("partitionKey", partition_key);
+  io("hasTimeIndex", has_time_index);
+  io("columns", columns);
+  io("overriding", overriding);
+  io("foreignKeys", foreign_keys);
+  io("references", references);
+  io("referencedBy", referenced_by);
+  io("deleteTriggers", delete_triggers);
+  io("attributes", attributes);
+  io("partitions", partitions);
+  io("defaultPartition", default_partition);
+  io("detached", detached);
+  io("drain", drain);
+  io("ownership", ownership);
+  io("former", former);
+  io("takenNames", taken_names);
+  io("rows", rows);
+  io("oldestRow", oldest_row);
+}
+
+template <typename Io>
+void Members(Io& io, Catalog& c) {
+  auto& [server, table] = c;
+  io("server", server);
+  io("table", table);
+}
+
+}  // namespace partition_controller
+
+#endif  // PARTITION_CONTROLLER_TESTS_SUPPORT_CATALOG_MEMBERS_H_
