@@ -64,9 +64,7 @@ Layout LayOut(const Planning& p) {
   for (const Partition* partition : movable) end = std::max(end, partition->range->to);
   // What was detached keeps its place while it may come back.
   for (const Detached& detached : p.table.detached) {
-    if (p.cutoff && detached.has_bound_check && detached.range.to <= Bound::At(*p.cutoff)) {
-      fixed.push_back(detached.range);
-    }
+    if (p.cutoff && detached.range.to <= Bound::At(*p.cutoff)) fixed.push_back(detached.range);
   }
 
   std::vector<Range> pieces;
@@ -160,8 +158,8 @@ void AdviseMisfits(Planning& p) {
   }
 }
 
-// Without retention the window begins at the oldest partition; rows that are
-// older still get partitions where there are rows, not where there are none.
+// Without retention the window begins now; older rows get partitions where
+// there are rows, not where there are none.
 std::vector<Range> OldPieces(const Planning& p) {
   std::vector<Range> pieces;
   if (p.cutoff || !p.table.default_partition) return pieces;
@@ -238,18 +236,10 @@ Instant Horizon(const Planning& p) {
   return end;
 }
 
-Instant WindowStart(const Planning& p) {
-  if (p.cutoff) return PeriodStart(*p.cutoff, p.calendar);
-  Instant start = PeriodStart(p.key_now, p.calendar);
-  for (const Partition& partition : p.table.partitions) {
-    if (!partition.range) continue;
-    if (partition.range->from.finite()) start = std::min(start, partition.range->from.at);
-    if (!partition.range->from.finite() && partition.range->to.finite()) {
-      start = std::min(start, partition.range->to.at);
-    }
-  }
-  return start;
-}
+// Without retention nothing says how far back rows may lie, and one row of a
+// clock that was reset to 1970 must not make partitions for all the days since:
+// what is older than the current period gets partitions where there are rows.
+Instant WindowStart(const Planning& p) { return PeriodStart(p.cutoff.value_or(p.key_now), p.calendar); }
 
 void Provision(Planning& p) {
   const Instant next = NextPeriod(PeriodStart(p.key_now, p.calendar), p.calendar);

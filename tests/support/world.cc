@@ -170,11 +170,7 @@ Range World::Window() const {
   const Calendar calendar = CalendarFor(policy_.partitioning, KeyTypeOf(table().key_column_type).value());
   Instant horizon = NextPeriod(KeyNow(), calendar);
   for (int i = 0; i < policy_.partitioning.premake; ++i) horizon = NextPeriod(horizon, calendar);
-  const std::optional<Instant> cutoff = Cutoff();
-  Range window = Range::Between(cutoff.value_or(PeriodStart(KeyNow(), calendar)), horizon);
-  const std::vector<Range> covered = Covered();
-  if (!cutoff && !covered.empty()) window.from = std::min(window.from, covered.front().from);
-  return window;
+  return Range::Between(Cutoff().value_or(PeriodStart(KeyNow(), calendar)), horizon);
 }
 
 std::int64_t World::Total() const {
@@ -195,7 +191,10 @@ std::string World::Complaint() const {
     return "an empty default partition is left";
   }
   const std::optional<Instant> cutoff = Cutoff();
-  if (!cutoff) return "";
+  if (!cutoff) {
+    const bool old_rows = InDefault({{Bound::Kind::kMinValue, {}}, window.from}) > 0;
+    return old_rows ? "old rows are in the default partition" : "";
+  }
   for (const Partition& partition : table().partitions) {
     if (partition.range->to <= Bound::At(*cutoff))
       return partition.name + " has expired and is still attached";

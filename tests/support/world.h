@@ -55,6 +55,8 @@ class World {
   Instant now() const { return catalog_.server.time; }
   Instant KeyNow() const;  // on the key's axis
   Policy& policy() { return policy_; }
+  const Policy& policy() const { return policy_; }
+  Server& server() { return catalog_.server; }
   Table& table() { return *catalog_.table; }
   const Table& table() const { return *catalog_.table; }
 
