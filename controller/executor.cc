@@ -33,6 +33,10 @@ constexpr milliseconds kLookAgain{10};
 // no writer, and an autovacuum only yields to who waits over a second.
 constexpr milliseconds kGentleWait{2'000};
 
+// While rows are on their way they are out of sight, and the longer the worse:
+// then, and only then, the last tries wait as long as the policy allows.
+constexpr milliseconds kUrgentRungs[] = {milliseconds(200), milliseconds(400), milliseconds(800)};
+
 // Between row batches the table rests as long as the batch took, but not less.
 constexpr milliseconds kLeastRest{5};
 
@@ -170,16 +174,15 @@ class Runner {
     return true;
   }
 
-  StepOutcome Run(const Step& step, std::size_t done, std::size_t total) {
-    StepOutcome outcome{step.action, "success", 0, {}, ""};
-    const Transaction transaction = Render(step.action, policy_, table_, server_);
+  // What was done is in `outcome` also if it throws.
+  void Run(StepOutcome* outcome, std::size_t done, std::size_t total) {
+    const Transaction transaction = Render(outcome->action, policy_, table_, server_);
     if (transaction.repeat == Transaction::Repeat::kOnce) {
-      Once(transaction, &outcome);
+      Once(transaction, outcome);
     } else {
-      Batches(transaction, &outcome, done, total);
+      Batches(transaction, outcome, done, total);
     }
-    if (!stop_.stop_requested()) Apply(step.action, server_.time, &table_);
-    return outcome;
+    if (!stop_.stop_requested()) Apply(outcome->action, server_.time, &table_);
   }
 
   // Who holds locks on what the step needs; empty if nobody can be seen.
@@ -238,8 +241,7 @@ class Runner {
     if (transaction.swift.empty()) {
       open.Commit();
     } else {
-      // To give up would lose the work as well, and rows that are on their way
-      // would stay out of sight for as long again.
+      // To give up would lose the work as well.
       Climb(transaction, 2 * Elapsed(start), outcome);
       open.Committed();
     }
@@ -249,7 +251,10 @@ class Runner {
   // not before `least`.
   void Climb(const Transaction& transaction, milliseconds least, StepOutcome* outcome) {
     const auto begun = std::chrono::steady_clock::now();
-    constexpr std::size_t kLast = std::size(kRungs) - 1;
+    const bool urgent = std::holds_alternative<FinishDrain>(outcome->action);
+    std::vector<milliseconds> rungs(std::begin(kRungs), std::end(kRungs));
+    if (urgent) rungs.insert(rungs.end(), std::begin(kUrgentRungs), std::end(kUrgentRungs));
+    const std::size_t last = rungs.size() - 1;
     for (std::size_t rung = 0;; ++rung) {
       session_.Query("SAVEPOINT ladder");
       const auto start = std::chrono::steady_clock::now();
@@ -261,7 +266,7 @@ class Runner {
         // wait, and a process that is stopped in between holds no strong lock.
         session_.Query(Timeout("statement_timeout", policy_.locks.timeout) +
                        Joined(transaction.swift,
-                              RestOf(std::min(kRungs[std::min(rung, kLast)], policy_.locks.timeout))) +
+                              RestOf(std::min(rungs[std::min(rung, last)], policy_.locks.timeout * 3 / 4))) +
                        "; COMMIT");
         outcome->lock_wait += std::chrono::steady_clock::now() - start;
         return;
@@ -269,7 +274,7 @@ class Runner {
         outcome->lock_wait += std::chrono::steady_clock::now() - start;
         const bool again =
             e.kind() == Kind::kLockTimeout || (e.kind() == Kind::kCancelled && !stop_.stop_requested());
-        if (!again || stop_.stop_requested() || (rung >= kLast && Elapsed(begun) >= least)) throw;
+        if (!again || stop_.stop_requested() || (rung >= last && Elapsed(begun) >= least)) throw;
       }
       session_.Query("ROLLBACK TO SAVEPOINT ladder");
       Pause();
@@ -340,9 +345,8 @@ class Runner {
       open.Commit();
       outcome->rows_deleted += rows;
       if (!over_pages && rows == 0) return;
-      if (rows == 0) continue;
       if (hooks_.on_step) hooks_.on_step(*outcome, done, total);
-      hooks_.sleep(std::max(kLeastRest, Elapsed(start)));
+      if (rows > 0) hooks_.sleep(std::max(kLeastRest, Elapsed(start)));
     }
   }
 
@@ -403,7 +407,8 @@ RunOutcome ExecutePlan(Session& session, const Policy& policy, const Catalog& ca
         return run;
       }
       current = &plan.steps[i];
-      run.steps.push_back(runner.Run(*current, i, plan.steps.size()));
+      run.steps.push_back({current->action, "success", 0, {}, ""});
+      runner.Run(&run.steps.back(), i, plan.steps.size());
       if (hooks.on_step) hooks.on_step(run.steps.back(), i + 1, plan.steps.size());
     }
     return run;
@@ -427,7 +432,8 @@ RunOutcome ExecutePlan(Session& session, const Policy& policy, const Catalog& ca
       // The first error says more than what went wrong on the way to explain it.
     }
     if (current != nullptr) {
-      run.steps.push_back({current->action, Look(e.kind()).label, 0, {}, failure.message});
+      run.steps.back().result = Look(e.kind()).label;
+      run.steps.back().message = failure.message;
       if (hooks.on_step) hooks.on_step(run.steps.back(), run.steps.size(), plan.steps.size());
     } else if (e.kind() == Kind::kLockTimeout) {
       // The table's row is locked: the other controller is in a transaction.

@@ -19,8 +19,9 @@ namespace partition_controller {
 
 struct StepOutcome {
   Action action;
-  std::string result;  // metric label: "success", "lock_timeout", "stale", "fenced", "error"
-  std::int64_t rows_deleted = 0;
+  // Metric label: "success", "lock_timeout", "cancelled", "stale", "fenced", "error".
+  std::string result;
+  std::int64_t rows_deleted = 0;               // committed, also if the step failed later
   std::chrono::duration<double> lock_wait{0};  // spent waiting for locks, all tries
   std::string message;                         // empty on success
 };

@@ -48,6 +48,12 @@ void DetachLocks(const Table& table, const std::string& partition, std::vector<L
 
 std::string Span(const Range& range) { return ToString(range); }
 
+std::string Later(std::chrono::microseconds time) {
+  const auto hours = std::chrono::floor<std::chrono::hours>(time);
+  return hours == time && hours.count() > 0 ? std::to_string(hours.count()) + " h later"
+                                            : "when its undo window ends";
+}
+
 }  // namespace
 
 TableRef RefOf(const Partition& partition) {
@@ -115,7 +121,7 @@ std::string Describe(const Action& action, const Table& table) {
           [](const ValidateBoundCheck& a) { return "validate the bounds of " + Quoted(a.partition); },
           [](const DetachPartition& a) {
             return "detach " + Quoted(a.partition) + " " + Span(a.range) +
-                   (a.drop_after ? ", to be dropped after " + ToString(*a.drop_after) : std::string());
+                   (a.undo_window ? ", to be dropped " + Later(*a.undo_window) : "");
           },
           [](const DropPartition& a) {
             return std::string(a.attached ? "drop partition " : "drop detached table ") +

@@ -7,6 +7,7 @@
 #ifndef PARTITION_CONTROLLER_RECONCILERS_ACTION_H_
 #define PARTITION_CONTROLLER_RECONCILERS_ACTION_H_
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <variant>
@@ -90,7 +91,9 @@ struct ValidateBoundCheck {
 struct DetachPartition {
   TableRef partition;
   Range range;
-  std::optional<Instant> drop_after;  // nothing: the table is kept
+  // From the detach until the table may be dropped; nothing: it is kept.  Not
+  // an instant, for steps before this one may take long.
+  std::optional<std::chrono::microseconds> undo_window;
   bool operator==(const DetachPartition&) const = default;
 };
 struct ReattachPartition {

@@ -103,7 +103,7 @@ class Model {
       detached.name = partition.name;
       detached.range = a.range;
       detached.detached_at = now_;
-      detached.drop_after = a.drop_after;
+      if (a.undo_window) detached.drop_after = now_ + *a.undo_window;
       detached.created_by_us = partition.created_by_us;
       detached.rows = partition.rows;
       detached.bytes = partition.bytes;

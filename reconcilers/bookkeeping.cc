@@ -114,8 +114,11 @@ std::string RecordMade(const Table& parent, const std::string& schema, const std
 }
 
 std::string RecordDetached(const Table& parent, const TableRef& partition, const Range& range,
-                           std::optional<Instant> drop_after) {
-  const std::string after = drop_after ? QuoteLiteral(ToString(*drop_after)) + "::timestamptz" : "NULL";
+                           std::optional<std::chrono::microseconds> undo_window) {
+  // Not interval '... microseconds', which PostgreSQL 13 bounds by an integer.
+  const std::string after = undo_window ? "pg_catalog.now() + pg_catalog.make_interval(secs => " +
+                                              Number(undo_window->count()) + " / 1e6)"
+                                        : "NULL";
   return "INSERT INTO partition_controller.partitions (partition_oid, table_oid, state, made_by_us, "
          "schema_name, "
          "table_name, bound_from, bound_to, detached_at, drop_after) VALUES (" +

@@ -7,6 +7,8 @@
 #ifndef PARTITION_CONTROLLER_RECONCILERS_BOOKKEEPING_H_
 #define PARTITION_CONTROLLER_RECONCILERS_BOOKKEEPING_H_
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,7 +42,7 @@ std::string ReleaseSql(const Policy& policy);
 std::string RecordMade(const Table& parent, const std::string& schema, const std::string& name,
                        const Range& range);
 std::string RecordDetached(const Table& parent, const TableRef& partition, const Range& range,
-                           std::optional<Instant> drop_after);
+                           std::optional<std::chrono::microseconds> undo_window);
 std::string RecordAttached(const TableRef& partition);
 std::string RecordGone(Oid partition);
 std::string RecordDrain(const Table& parent, const Drain& drain);

@@ -81,7 +81,7 @@ void Promote(Planning& p, std::vector<Range>* pieces) {
   const auto fullest =
       std::max_element(gaps.begin(), gaps.end(), [](const Gap& a, const Gap& b) { return a.rows < b.rows; });
   if (fullest == gaps.end() || fullest->rows < kWorthPromoting) return;
-  const std::int64_t outside = p.table.default_partition->rows - fullest->rows;
+  std::int64_t outside = p.table.default_partition->rows - fullest->rows;
   if (outside > kMostOutsiders) return;
   // A partition that is pointed to cannot be detached (MoveOut says so).
   if (!p.table.referenced_by.empty() || (outside > 0 && !p.table.delete_triggers.empty())) return;
@@ -94,7 +94,17 @@ void Promote(Planning& p, std::vector<Range>* pieces) {
   std::size_t first = fullest->first;
   std::size_t last = fullest->last;
   while (!wanted((*pieces)[first])) ++first;
-  while (!wanted((*pieces)[last - 1])) --last;
+  // A few rows of a clock that runs ahead would have the partition end, and so
+  // expire, later than it need.
+  const auto stray = [&](const Range& piece) {
+    const std::int64_t rows = p.DefaultRowsIn(piece);
+    return piece.from > Bound::At(p.key_now) && rows < fullest->rows / 100 &&
+           outside + rows <= kMostOutsiders && p.table.delete_triggers.empty();
+  };
+  while (last > first + 1 && (!wanted((*pieces)[last - 1]) || stray((*pieces)[last - 1]))) {
+    outside += p.DefaultRowsIn((*pieces)[last - 1]);
+    --last;
+  }
 
   Drain drain;
   drain.mode = Drain::Mode::kPromote;

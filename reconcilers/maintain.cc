@@ -39,10 +39,23 @@ void AdviseGranularity(Planning& p) {
   }
 }
 
+// Nothing can be made beyond it, and it never expires.
+void AdviseOpenEnd(Planning& p) {
+  const auto open =
+      std::find_if(p.table.partitions.begin(), p.table.partitions.end(),
+                   [](const Partition& x) { return x.range && x.range->to.kind == Bound::Kind::kMaxValue; });
+  if (open == p.table.partitions.end()) return;
+  p.plan.advice.push_back(QuoteName(open->schema, open->name) +
+                          " reaches to MAXVALUE: no partition is made where it lies, and it never expires; "
+                          "detach it, and attach it again with an end (ALTER TABLE " +
+                          p.Name() + " DETACH PARTITION " + QuoteName(open->schema, open->name) + ";)");
+}
+
 }  // namespace
 
 void Maintain(Planning& p) {
   AdviseGranularity(p);
+  AdviseOpenEnd(p);
   if (p.table.partitions.empty()) return;
   // ANALYZE would ask the foreign servers too: for how long, and whether they
   // answer at all, is not ours to say.

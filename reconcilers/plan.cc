@@ -1,6 +1,7 @@
 #include "reconcilers/plan.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "reconcilers/bounds.h"
 #include "reconcilers/planning.h"
@@ -131,11 +132,15 @@ Instant Planning::Utc(Instant key_time) const { return FromKeyTime(key_time, pol
 std::int64_t Planning::DefaultRowsIn(const Range& range) const {
   if (!table.default_partition) return 0;
   const DefaultPartition& fallback = *table.default_partition;
-  std::int64_t rows = 0;
-  for (std::size_t i = 1; i < fallback.counts.size(); ++i) {
-    if (range.Contains(fallback.cuts[i - 1])) rows += fallback.counts[i];
-  }
-  return rows;
+  const auto first = std::partition_point(fallback.cuts.begin(), fallback.cuts.end(),
+                                          [&](Instant cut) { return Bound::At(cut) < range.from; });
+  const auto last = std::partition_point(first, fallback.cuts.end(),
+                                         [&](Instant cut) { return Bound::At(cut) < range.to; });
+  // counts[i] is what lies from cuts[i - 1] on.
+  if (fallback.counts.empty()) return 0;
+  const auto counts = fallback.counts.begin() + 1;
+  return std::accumulate(counts + (first - fallback.cuts.begin()), counts + (last - fallback.cuts.begin()),
+                         std::int64_t{0});
 }
 
 bool Planning::DefaultIsSmall() const {

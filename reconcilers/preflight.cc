@@ -8,6 +8,14 @@ namespace {
 
 constexpr std::chrono::seconds kTolerableSkew{10};
 
+// Coarse, so that the message does not change with each look.
+std::string About(std::chrono::microseconds time) {
+  const auto seconds = std::chrono::round<std::chrono::seconds>(time).count();
+  if (seconds < 60) return std::to_string((seconds + 5) / 10 * 10) + " s";
+  if (seconds < 7'200) return std::to_string((seconds + 30) / 60) + " min";
+  return std::to_string((seconds + 1'800) / 3'600) + " h";
+}
+
 void CheckServer(Planning& p, const Now& now) {
   const Server& server = p.server;
   if (server.in_recovery) {
@@ -38,8 +46,8 @@ void CheckServer(Planning& p, const Now& now) {
   const auto skew = now.at > server.time ? now.at - server.time : server.time - now.at;
   if (!now.preview && skew > kTolerableSkew) {
     p.Refuse("ClockSkew",
-             "this host's clock says " + ToString(now.at) + ", the server's says " + ToString(server.time) +
-                 "; partitions are made by the server's, and nothing is removed",
+             "this host's clock is about " + About(skew) + (now.at > server.time ? " ahead of" : " behind") +
+                 " the server's; partitions are made by the server's, and nothing is removed",
              "synchronise the clocks (within 10 s)", false);
   }
 }

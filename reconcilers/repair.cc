@@ -43,7 +43,8 @@ void Repair(Planning& planning) {
   for (const Partition& partition : pending) {
     planning.Do(
         FinalizeDetach{RefOf(partition)},
-        "its DETACH CONCURRENTLY was interrupted: its rows are invisible and inserts into its range fail");
+        "its DETACH CONCURRENTLY was interrupted: its rows are invisible and inserts into its range fail; "
+        "from then on it is a table of its own, to be attached or dropped by hand");
   }
   const std::vector<Detached> all = planning.table.detached;
   for (const Detached& detached : all) {

@@ -129,8 +129,7 @@ class Gate {
       return false;
     }
     if (paced && left_ == 0) {
-      p_.plan.waiting.push_back(
-          {action, "maxPerRun is " + std::to_string(p_.policy.retention->max_per_run), std::nullopt});
+      p_.plan.waiting.push_back({action, "maxPerRun is used up: the next run goes on", std::nullopt});
       return false;
     }
     if (paced) --left_;
@@ -170,8 +169,11 @@ void RemoveExpired(Planning& p, Gate& gate) {
       if (gate.Pass(drop, true)) p.Do(drop, reason);
       continue;
     }
-    DetachPartition detach{ref, *partition.range, std::nullopt};
-    if (Drops(p)) detach.drop_after = Add(p.removal_at, retention.undo_window, p.calendar.zone);
+    DetachPartition detach{ref, *partition.range, {}};
+    // Counted from the server's now, whatever time is previewed, but for a test
+    // database, which lives in that time.
+    const Instant from = p.server.test_database ? p.removal_at : p.server.time;
+    if (Drops(p)) detach.undo_window = Add(from, retention.undo_window, p.calendar.zone) - p.server.time;
     if (!gate.Pass(detach, true)) continue;
     if (partition.bound_check == Partition::BoundCheck::kNone) {
       p.Do(AddBoundCheck{ref, *partition.range}, "so that it can be attached again without a scan");
@@ -318,6 +320,15 @@ void Retire(Planning& p, const std::string& acknowledged) {
   if (p.enabled && p.table.kind == Table::Kind::kPartitioned) {
     DropDetached(p, gate);
     RemoveExpired(p, gate);
+  } else if (!p.enabled && Drops(p)) {
+    const auto kept = std::count_if(p.table.detached.begin(), p.table.detached.end(),
+                                    [](const Detached& detached) { return detached.drop_after.has_value(); });
+    if (kept > 0) {
+      p.plan.advice.push_back(
+          std::to_string(kept) +
+          " detached tables are kept beyond their undo window while partitioning.state is "
+          "Disabled; drop them by hand, or enable it again");
+    }
   }
   if (Drops(p)) DeleteRows(p, gate);
 }

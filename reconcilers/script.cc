@@ -34,13 +34,14 @@ void Block(const std::string& claim, const std::vector<std::string>& statements,
 
 std::vector<std::string> StatementsOf(const Action& action, const Policy& policy, const Table& table,
                                       const Server& server) {
-  if (const auto* rows = std::get_if<DeleteExpiredRows>(&action)) {
-    const KeyType key = KeyTypeOf(table.key_column_type).value();
-    return {"DELETE FROM ONLY " + QuoteName(rows->leaf.schema, rows->leaf.name) + " WHERE " +
-            QuoteName(policy.time_column) + " < " + LiteralSql(Bound::At(rows->cutoff), key)};
-  }
   const Transaction transaction = Render(action, policy, table, server);
   std::vector<std::string> all = transaction.work;
+  if (const auto* rows = std::get_if<DeleteExpiredRows>(&action)) {
+    // In one go: nobody is there to count batches.
+    const KeyType key = KeyTypeOf(table.key_column_type).value();
+    all.back() = "DELETE FROM ONLY " + QuoteName(rows->leaf.schema, rows->leaf.name) + " WHERE " +
+                 QuoteName(policy.time_column) + " < " + LiteralSql(Bound::At(rows->cutoff), key);
+  }
   all.insert(all.end(), transaction.gentle.begin(), transaction.gentle.end());
   all.insert(all.end(), transaction.swift.begin(), transaction.swift.end());
   return all;

@@ -208,7 +208,7 @@ class Renderer {
     LockExclusive(a.partition);
     Expect(a.partition);
     out_.swift.push_back("ALTER TABLE " + parent_ + " DETACH PARTITION " + Quoted(a.partition));
-    out_.swift.push_back(RecordDetached(table_, a.partition, a.range, a.drop_after));
+    out_.swift.push_back(RecordDetached(table_, a.partition, a.range, a.undo_window));
   }
 
   void operator()(const ReattachPartition& a) {
@@ -225,14 +225,15 @@ class Renderer {
   }
 
   void operator()(const DropPartition& a) {
-    Gentle(a.partition);
     if (a.attached) {
       GentleParent();
+      Gentle(a.partition);
       LockParent();
       LockDefault();
       LockExclusive(a.partition);
       Expect(a.partition);
     } else {
+      Gentle(a.partition);
       LockReferences(kEverybody);
       LockExclusive(a.partition);
       ExpectDetached(a.partition);

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <ostream>
 #include <thread>
 
 #include "controller/catalog_reader.h"
@@ -39,6 +40,8 @@ struct Scenario {
   const char* meanwhile;
   const char* first_step;  // so that a scenario cannot turn into nothing unnoticed
 };
+
+void PrintTo(const Scenario& scenario, std::ostream* out) { *out << scenario.name; }
 
 constexpr const char* kPoints =
     "CREATE TABLE points (id bigint NOT NULL, ts timestamptz NOT NULL, v real) PARTITION BY RANGE (ts); "
@@ -96,7 +99,7 @@ const Scenario kScenarios[] = {
        db.Sql(MonthSql("august", "2026-08-01", "2026-09-01"));
        db.Sql(MonthSql("september", "2026-09-01", "2026-10-01"));
        db.Sql(FillSql(1, 400, "2026-08-01", "2026-10-01"));
-       policy->retention.reset();
+       policy->retention = Keep("4mo", Retention::Action::kDrop, "24h");
        Settle(db, *policy, kNow);
        policy->retention = Keep("1mo", Retention::Action::kDrop, "24h");
      },
@@ -115,6 +118,7 @@ const Scenario kScenarios[] = {
      [](LiveDatabase& db, Policy* policy) {
        db.Sql(MonthSql("august", "2026-08-01", "2026-09-01"));
        db.Sql(FillSql(1, 400, "2026-08-01", "2026-09-01"));
+       policy->retention = Keep("4mo");
        Settle(db, *policy, kNow);
        policy->retention = Keep("1mo");
      },
@@ -187,7 +191,7 @@ std::string StateOf(LiveDatabase& db) {
     add("partitions",
         "SELECT concat_ws(' ', state, made_by_us, schema_name, table_name, bound_from, bound_to, detached_at "
         "IS NOT "
-        "NULL, drop_after, to_regclass(table_name)::oid = partition_oid) FROM "
+        "NULL, date_trunc('hour', drop_after), to_regclass(table_name)::oid = partition_oid) FROM "
         "partition_controller.partitions ORDER BY "
         "1");
     add("drains", "SELECT target_name FROM partition_controller.drains");

@@ -67,7 +67,8 @@ std::vector<std::string> Describe(LiveDatabase& database) {
         "table_name, "
         "owner_name, system_identifier, analyzed_at IS NULL) FROM partition_controller.tables");
     add("SELECT concat_ws(' ', 'partition', partition_oid::regclass, table_oid::regclass, state, made_by_us, "
-        "schema_name, table_name, bound_from, bound_to, detached_at IS NULL, drop_after) FROM "
+        "schema_name, table_name, bound_from, bound_to, detached_at IS NULL, date_trunc('hour', drop_after)) "
+        "FROM "
         "partition_controller.partitions");
     add("SELECT concat_ws(' ', 'drain', d) FROM partition_controller.drains d");
   }

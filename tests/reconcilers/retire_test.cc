@@ -85,7 +85,7 @@ TEST_F(Retire, MaxPerRunPaces) {
   retention().max_per_run = 2;
   const Plan plan = world_.MakePlan();
   EXPECT_THAT(plan.steps, SizeIs(2));
-  EXPECT_THAT(Reasons(plan), testing::Each("maxPerRun is 2"));
+  EXPECT_THAT(Reasons(plan), testing::Each("maxPerRun is used up: the next run goes on"));
   EXPECT_EQ(std::get<DropPartition>(plan.steps[0].action).range.from, Bound::At(sys_days(2025y / 11 / 1)));
 }
 
@@ -104,7 +104,7 @@ TEST_F(Retire, ChecksComeBeforeADetach) {
   retention().max_per_run = 1;
   const Plan plan = world_.MakePlan();
   EXPECT_THAT(Kinds(plan), ElementsAre("add_bound_check", "validate_bound_check", "detach_partition"));
-  EXPECT_EQ(std::get<DetachPartition>(plan.steps[2].action).drop_after, kNow + hours(24));
+  EXPECT_EQ(std::get<DetachPartition>(plan.steps[2].action).undo_window, hours(24));
   // A half-done one is not done twice.
   world_.Take(plan.steps[0].action);
   EXPECT_THAT(Kinds(world_.MakePlan()), ElementsAre("validate_bound_check", "detach_partition"));

@@ -24,6 +24,11 @@ SET LOCAL client_min_messages = warning;
 SET LOCAL idle_in_transaction_session_timeout = '2000ms';
 SET LOCAL lock_timeout = '2000ms';
 UPDATE partition_controller.tables SET acted_at = pg_catalog.clock_timestamp() WHERE table_oid = 16400 AND term = :partition_controller_term RETURNING term \gset partition_controller_
+DO $pc$BEGIN
+  IF pg_catalog.to_regclass('"public"."telemetry_points_p202607"') IS DISTINCT FROM 16007::pg_catalog.oid::pg_catalog.regclass OR NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE i.inhrelid = 16007 AND i.inhparent = 16400 AND pg_catalog.pg_get_expr(c.relpartbound, c.oid) = 'FOR VALUES FROM (''2026-07-01 00:00:00+00'') TO (''2026-08-01 00:00:00+00'')') THEN
+    RAISE EXCEPTION USING ERRCODE = 'PC001', MESSAGE = '"public"."telemetry_points_p202607" is no longer what the plan saw';
+  END IF;
+END$pc$;
 DELETE FROM ONLY "public"."telemetry_points_p202607" WHERE "ts" < '2026-08-24 20:31:00+00'::timestamptz;
 COMMIT;
 
@@ -38,6 +43,11 @@ SET LOCAL client_min_messages = warning;
 SET LOCAL idle_in_transaction_session_timeout = '2000ms';
 SET LOCAL lock_timeout = '2000ms';
 UPDATE partition_controller.tables SET acted_at = pg_catalog.clock_timestamp() WHERE table_oid = 16400 AND term = :partition_controller_term RETURNING term \gset partition_controller_
+DO $pc$BEGIN
+  IF pg_catalog.to_regclass('"public"."telemetry_points_p202608"') IS DISTINCT FROM 16008::pg_catalog.oid::pg_catalog.regclass OR NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE i.inhrelid = 16008 AND i.inhparent = 16400 AND pg_catalog.pg_get_expr(c.relpartbound, c.oid) = 'FOR VALUES FROM (''2026-08-01 00:00:00+00'') TO (''2026-09-01 00:00:00+00'')') THEN
+    RAISE EXCEPTION USING ERRCODE = 'PC001', MESSAGE = '"public"."telemetry_points_p202608" is no longer what the plan saw';
+  END IF;
+END$pc$;
 DELETE FROM ONLY "public"."telemetry_points_p202608" WHERE "ts" < '2026-08-24 20:31:00+00'::timestamptz;
 COMMIT;
 
@@ -52,5 +62,10 @@ SET LOCAL client_min_messages = warning;
 SET LOCAL idle_in_transaction_session_timeout = '2000ms';
 SET LOCAL lock_timeout = '2000ms';
 UPDATE partition_controller.tables SET acted_at = pg_catalog.clock_timestamp() WHERE table_oid = 16400 AND term = :partition_controller_term RETURNING term \gset partition_controller_
+DO $pc$BEGIN
+  IF pg_catalog.to_regclass('"public"."telemetry_points_default"') IS DISTINCT FROM 16401::pg_catalog.oid::pg_catalog.regclass OR NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE i.inhrelid = 16401 AND i.inhparent = 16400 AND pg_catalog.pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT') THEN
+    RAISE EXCEPTION USING ERRCODE = 'PC001', MESSAGE = '"public"."telemetry_points_default" is no longer what the plan saw';
+  END IF;
+END$pc$;
 DELETE FROM ONLY "public"."telemetry_points_default" WHERE "ts" < '2026-08-24 20:31:00+00'::timestamptz;
 COMMIT;

@@ -24,5 +24,10 @@ SET LOCAL client_min_messages = warning;
 SET LOCAL idle_in_transaction_session_timeout = '2000ms';
 SET LOCAL lock_timeout = '2000ms';
 UPDATE partition_controller.tables SET acted_at = pg_catalog.clock_timestamp() WHERE table_oid = 16500 AND term = :partition_controller_term RETURNING term \gset partition_controller_
+DO $pc$BEGIN
+  IF pg_catalog.to_regclass('"public"."quarantined_telemetry"') IS DISTINCT FROM 16500::pg_catalog.oid::pg_catalog.regclass THEN
+    RAISE EXCEPTION USING ERRCODE = 'PC001', MESSAGE = '"public"."quarantined_telemetry" is no longer what the plan saw';
+  END IF;
+END$pc$;
 DELETE FROM ONLY "public"."quarantined_telemetry" WHERE "ts" < '2026-10-23 20:31:00+00'::timestamptz;
 COMMIT;

@@ -236,5 +236,10 @@ SET LOCAL client_min_messages = warning;
 SET LOCAL idle_in_transaction_session_timeout = '2000ms';
 SET LOCAL lock_timeout = '2000ms';
 UPDATE partition_controller.tables SET acted_at = pg_catalog.clock_timestamp() WHERE table_oid = 16400 AND term = :partition_controller_term RETURNING term \gset partition_controller_
+DO $pc$BEGIN
+  IF pg_catalog.to_regclass('"public"."telemetry_points_history"') IS DISTINCT FROM 16901::pg_catalog.oid::pg_catalog.regclass OR NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE i.inhrelid = 16901 AND i.inhparent = 16400 AND pg_catalog.pg_get_expr(c.relpartbound, c.oid) = 'FOR VALUES FROM (MINVALUE) TO (''2026-10-01 00:00:00+00'')') THEN
+    RAISE EXCEPTION USING ERRCODE = 'PC001', MESSAGE = '"public"."telemetry_points_history" is no longer what the plan saw';
+  END IF;
+END$pc$;
 DELETE FROM ONLY "public"."telemetry_points_history" WHERE "ts" < '2026-08-24 20:31:00+00'::timestamptz;
 COMMIT;

@@ -263,10 +263,10 @@ SET LOCAL client_min_messages = warning;
 SET LOCAL idle_in_transaction_session_timeout = '2000ms';
 SET LOCAL lock_timeout = '2000ms';
 UPDATE partition_controller.tables SET acted_at = pg_catalog.clock_timestamp() WHERE table_oid = 16400 AND term = :partition_controller_term RETURNING term \gset partition_controller_
-LOCK TABLE ONLY "my ""schema"""."a""b;c
-'d\e	$$f$1$ü_0" IN SHARE UPDATE EXCLUSIVE MODE;
 LOCK TABLE ONLY "my ""schema"""."üüüüüüüüüüüüüüüüüüüüüüüüüüüüüüabc" IN SHARE UPDATE EXCLUSIVE MODE;
 LOCK TABLE ONLY "my ""schema"""."[31md" IN SHARE UPDATE EXCLUSIVE MODE;
+LOCK TABLE ONLY "my ""schema"""."a""b;c
+'d\e	$$f$1$ü_0" IN SHARE UPDATE EXCLUSIVE MODE;
 LOCK TABLE ONLY "my ""schema"""."üüüüüüüüüüüüüüüüüüüüüüüüüüüüüüabc" IN ACCESS EXCLUSIVE MODE;
 LOCK TABLE ONLY "my ""schema"""."[31md" IN ACCESS EXCLUSIVE MODE;
 LOCK TABLE ONLY "my ""schema"""."a""b;c
@@ -294,10 +294,10 @@ SET LOCAL client_min_messages = warning;
 SET LOCAL idle_in_transaction_session_timeout = '2000ms';
 SET LOCAL lock_timeout = '2000ms';
 UPDATE partition_controller.tables SET acted_at = pg_catalog.clock_timestamp() WHERE table_oid = 16400 AND term = :partition_controller_term RETURNING term \gset partition_controller_
-LOCK TABLE ONLY "my ""schema"""."a""b;c
-'d\e	$$f$1$ü_1" IN SHARE UPDATE EXCLUSIVE MODE;
 LOCK TABLE ONLY "my ""schema"""."üüüüüüüüüüüüüüüüüüüüüüüüüüüüüüabc" IN SHARE UPDATE EXCLUSIVE MODE;
 LOCK TABLE ONLY "my ""schema"""."[31md" IN SHARE UPDATE EXCLUSIVE MODE;
+LOCK TABLE ONLY "my ""schema"""."a""b;c
+'d\e	$$f$1$ü_1" IN SHARE UPDATE EXCLUSIVE MODE;
 LOCK TABLE ONLY "my ""schema"""."üüüüüüüüüüüüüüüüüüüüüüüüüüüüüüabc" IN ACCESS EXCLUSIVE MODE;
 LOCK TABLE ONLY "my ""schema"""."[31md" IN ACCESS EXCLUSIVE MODE;
 LOCK TABLE ONLY "my ""schema"""."a""b;c

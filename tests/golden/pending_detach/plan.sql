@@ -14,7 +14,7 @@ INSERT INTO partition_controller.tables AS t (table_oid, policy_namespace, polic
 COMMIT;
 
 -- finish the interrupted detach of "public"."telemetry_points_p202609"
--- because: its DETACH CONCURRENTLY was interrupted: its rows are invisible and inserts into its range fail
+-- because: its DETACH CONCURRENTLY was interrupted: its rows are invisible and inserts into its range fail; from then on it is a table of its own, to be attached or dropped by hand
 BEGIN;
 SET LOCAL TimeZone = 'UTC';
 SET LOCAL DateStyle = 'ISO, YMD';

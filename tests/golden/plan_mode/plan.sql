@@ -79,7 +79,7 @@ UPDATE partition_controller.tables SET acted_at = pg_catalog.clock_timestamp() W
 ALTER TABLE "public"."telemetry_points_p202606" VALIDATE CONSTRAINT partition_controller_bounds;
 COMMIT;
 
--- detach "public"."telemetry_points_p202606" [2026-06-01T00:00:00Z, 2026-07-01T00:00:00Z), to be dropped after 2026-11-23T20:31:00Z
+-- detach "public"."telemetry_points_p202606" [2026-06-01T00:00:00Z, 2026-07-01T00:00:00Z), to be dropped 24 h later
 -- because: ends at 2026-07-01T00:00:00Z, before the cutoff 2026-08-24T20:31:00Z (keep 90d)
 BEGIN;
 SET LOCAL TimeZone = 'UTC';
@@ -112,7 +112,7 @@ DO $pc$BEGIN
   END IF;
 END$pc$;
 ALTER TABLE "public"."telemetry_points" DETACH PARTITION "public"."telemetry_points_p202606";
-INSERT INTO partition_controller.partitions (partition_oid, table_oid, state, made_by_us, schema_name, table_name, bound_from, bound_to, detached_at, drop_after) VALUES ('"public"."telemetry_points_p202606"'::pg_catalog.regclass::pg_catalog.oid, 16400, 'detached', false, 'public', 'telemetry_points_p202606', '2026-06-01T00:00:00Z', '2026-07-01T00:00:00Z', pg_catalog.now(), '2026-11-23T20:31:00Z'::timestamptz) ON CONFLICT (partition_oid) DO UPDATE SET table_oid = EXCLUDED.table_oid, state = 'detached', schema_name = EXCLUDED.schema_name, table_name = EXCLUDED.table_name, bound_from = EXCLUDED.bound_from, bound_to = EXCLUDED.bound_to, detached_at = EXCLUDED.detached_at, drop_after = EXCLUDED.drop_after;
+INSERT INTO partition_controller.partitions (partition_oid, table_oid, state, made_by_us, schema_name, table_name, bound_from, bound_to, detached_at, drop_after) VALUES ('"public"."telemetry_points_p202606"'::pg_catalog.regclass::pg_catalog.oid, 16400, 'detached', false, 'public', 'telemetry_points_p202606', '2026-06-01T00:00:00Z', '2026-07-01T00:00:00Z', pg_catalog.now(), pg_catalog.now() + pg_catalog.make_interval(secs => 86400000000 / 1e6)) ON CONFLICT (partition_oid) DO UPDATE SET table_oid = EXCLUDED.table_oid, state = 'detached', schema_name = EXCLUDED.schema_name, table_name = EXCLUDED.table_name, bound_from = EXCLUDED.bound_from, bound_to = EXCLUDED.bound_to, detached_at = EXCLUDED.detached_at, drop_after = EXCLUDED.drop_after;
 COMMIT;
 
 -- state the bounds of "public"."telemetry_points_p202607" as a CHECK
@@ -150,7 +150,7 @@ UPDATE partition_controller.tables SET acted_at = pg_catalog.clock_timestamp() W
 ALTER TABLE "public"."telemetry_points_p202607" VALIDATE CONSTRAINT partition_controller_bounds;
 COMMIT;
 
--- detach "public"."telemetry_points_p202607" [2026-07-01T00:00:00Z, 2026-08-01T00:00:00Z), to be dropped after 2026-11-23T20:31:00Z
+-- detach "public"."telemetry_points_p202607" [2026-07-01T00:00:00Z, 2026-08-01T00:00:00Z), to be dropped 24 h later
 -- because: ends at 2026-08-01T00:00:00Z, before the cutoff 2026-08-24T20:31:00Z (keep 90d)
 BEGIN;
 SET LOCAL TimeZone = 'UTC';
@@ -183,5 +183,5 @@ DO $pc$BEGIN
   END IF;
 END$pc$;
 ALTER TABLE "public"."telemetry_points" DETACH PARTITION "public"."telemetry_points_p202607";
-INSERT INTO partition_controller.partitions (partition_oid, table_oid, state, made_by_us, schema_name, table_name, bound_from, bound_to, detached_at, drop_after) VALUES ('"public"."telemetry_points_p202607"'::pg_catalog.regclass::pg_catalog.oid, 16400, 'detached', false, 'public', 'telemetry_points_p202607', '2026-07-01T00:00:00Z', '2026-08-01T00:00:00Z', pg_catalog.now(), '2026-11-23T20:31:00Z'::timestamptz) ON CONFLICT (partition_oid) DO UPDATE SET table_oid = EXCLUDED.table_oid, state = 'detached', schema_name = EXCLUDED.schema_name, table_name = EXCLUDED.table_name, bound_from = EXCLUDED.bound_from, bound_to = EXCLUDED.bound_to, detached_at = EXCLUDED.detached_at, drop_after = EXCLUDED.drop_after;
+INSERT INTO partition_controller.partitions (partition_oid, table_oid, state, made_by_us, schema_name, table_name, bound_from, bound_to, detached_at, drop_after) VALUES ('"public"."telemetry_points_p202607"'::pg_catalog.regclass::pg_catalog.oid, 16400, 'detached', false, 'public', 'telemetry_points_p202607', '2026-07-01T00:00:00Z', '2026-08-01T00:00:00Z', pg_catalog.now(), pg_catalog.now() + pg_catalog.make_interval(secs => 86400000000 / 1e6)) ON CONFLICT (partition_oid) DO UPDATE SET table_oid = EXCLUDED.table_oid, state = 'detached', schema_name = EXCLUDED.schema_name, table_name = EXCLUDED.table_name, bound_from = EXCLUDED.bound_from, bound_to = EXCLUDED.bound_to, detached_at = EXCLUDED.detached_at, drop_after = EXCLUDED.drop_after;
 COMMIT;

@@ -1,6 +1,6 @@
 -- Policy edgewatch/telemetry-points for "public"."telemetry_points" as of 2026-11-22T20:31:00Z.  Stop at the first error.
 \set ON_ERROR_STOP on
--- Refused: this host's clock says 2026-11-24T08:00:00Z, the server's says 2026-11-22T20:31:00Z; partitions are made by the server's, and nothing is removed
+-- Refused: this host's clock is about 35 h ahead of the server's; partitions are made by the server's, and nothing is removed
 
 -- Makes the policy the table's keeper, unless another one is at work on it.
 BEGIN;

@@ -24,9 +24,9 @@ SET LOCAL client_min_messages = warning;
 SET LOCAL idle_in_transaction_session_timeout = '2000ms';
 SET LOCAL lock_timeout = '2000ms';
 UPDATE partition_controller.tables SET acted_at = pg_catalog.clock_timestamp() WHERE table_oid = 16400 AND term = :partition_controller_term RETURNING term \gset partition_controller_
-LOCK TABLE ONLY "public"."telemetry_points_p202604" IN SHARE UPDATE EXCLUSIVE MODE;
 LOCK TABLE ONLY "public"."telemetry_points" IN SHARE UPDATE EXCLUSIVE MODE;
 LOCK TABLE ONLY "public"."telemetry_points_default" IN SHARE UPDATE EXCLUSIVE MODE;
+LOCK TABLE ONLY "public"."telemetry_points_p202604" IN SHARE UPDATE EXCLUSIVE MODE;
 LOCK TABLE ONLY "public"."telemetry_points" IN ACCESS EXCLUSIVE MODE;
 LOCK TABLE ONLY "public"."telemetry_points_default" IN ACCESS EXCLUSIVE MODE;
 LOCK TABLE ONLY "public"."telemetry_points_p202604" IN ACCESS EXCLUSIVE MODE;
@@ -50,9 +50,9 @@ SET LOCAL client_min_messages = warning;
 SET LOCAL idle_in_transaction_session_timeout = '2000ms';
 SET LOCAL lock_timeout = '2000ms';
 UPDATE partition_controller.tables SET acted_at = pg_catalog.clock_timestamp() WHERE table_oid = 16400 AND term = :partition_controller_term RETURNING term \gset partition_controller_
-LOCK TABLE ONLY "public"."telemetry_points_p202605" IN SHARE UPDATE EXCLUSIVE MODE;
 LOCK TABLE ONLY "public"."telemetry_points" IN SHARE UPDATE EXCLUSIVE MODE;
 LOCK TABLE ONLY "public"."telemetry_points_default" IN SHARE UPDATE EXCLUSIVE MODE;
+LOCK TABLE ONLY "public"."telemetry_points_p202605" IN SHARE UPDATE EXCLUSIVE MODE;
 LOCK TABLE ONLY "public"."telemetry_points" IN ACCESS EXCLUSIVE MODE;
 LOCK TABLE ONLY "public"."telemetry_points_default" IN ACCESS EXCLUSIVE MODE;
 LOCK TABLE ONLY "public"."telemetry_points_p202605" IN ACCESS EXCLUSIVE MODE;

@@ -114,7 +114,7 @@ UPDATE partition_controller.tables SET acted_at = pg_catalog.clock_timestamp() W
 ALTER TABLE "public"."readings_p20261022" VALIDATE CONSTRAINT partition_controller_bounds;
 COMMIT;
 
--- detach "public"."readings_p20261022" [2026-10-22T00:00:00Z, 2026-10-23T00:00:00Z), to be dropped after 2026-10-26T00:30:00Z
+-- detach "public"."readings_p20261022" [2026-10-22T00:00:00Z, 2026-10-23T00:00:00Z), to be dropped 24 h later
 -- because: ends at 2026-10-23T00:00:00Z, before the cutoff 2026-10-23T02:30:00Z (keep 2d)
 BEGIN;
 SET LOCAL TimeZone = 'UTC';
@@ -137,5 +137,5 @@ DO $pc$BEGIN
   END IF;
 END$pc$;
 ALTER TABLE "public"."readings" DETACH PARTITION "public"."readings_p20261022";
-INSERT INTO partition_controller.partitions (partition_oid, table_oid, state, made_by_us, schema_name, table_name, bound_from, bound_to, detached_at, drop_after) VALUES ('"public"."readings_p20261022"'::pg_catalog.regclass::pg_catalog.oid, 16400, 'detached', false, 'public', 'readings_p20261022', '2026-10-22T00:00:00Z', '2026-10-23T00:00:00Z', pg_catalog.now(), '2026-10-26T00:30:00Z'::timestamptz) ON CONFLICT (partition_oid) DO UPDATE SET table_oid = EXCLUDED.table_oid, state = 'detached', schema_name = EXCLUDED.schema_name, table_name = EXCLUDED.table_name, bound_from = EXCLUDED.bound_from, bound_to = EXCLUDED.bound_to, detached_at = EXCLUDED.detached_at, drop_after = EXCLUDED.drop_after;
+INSERT INTO partition_controller.partitions (partition_oid, table_oid, state, made_by_us, schema_name, table_name, bound_from, bound_to, detached_at, drop_after) VALUES ('"public"."readings_p20261022"'::pg_catalog.regclass::pg_catalog.oid, 16400, 'detached', false, 'public', 'readings_p20261022', '2026-10-22T00:00:00Z', '2026-10-23T00:00:00Z', pg_catalog.now(), pg_catalog.now() + pg_catalog.make_interval(secs => 86400000000 / 1e6)) ON CONFLICT (partition_oid) DO UPDATE SET table_oid = EXCLUDED.table_oid, state = 'detached', schema_name = EXCLUDED.schema_name, table_name = EXCLUDED.table_name, bound_from = EXCLUDED.bound_from, bound_to = EXCLUDED.bound_to, detached_at = EXCLUDED.detached_at, drop_after = EXCLUDED.drop_after;
 COMMIT;
