@@ -12,7 +12,7 @@
 namespace partition_controller {
 namespace {
 
-constexpr std::size_t kMaxBytes = 64 * 1024;
+constexpr std::size_t kMaxBytes = std::size_t{64} * 1024;
 
 std::string ReadSmallFile(const std::string& path) {
   const auto fail = [&](const std::string& why) -> std::string {

@@ -116,6 +116,7 @@ class PostgresSession : public Session {
   static pqxx::result Bound(pqxx::nontransaction& direct, const std::string& sql,
                             const std::vector<std::optional<std::string>>& parameters) {
     std::vector<const char*> values;
+    values.reserve(parameters.size());
     for (const auto& parameter : parameters) values.push_back(parameter ? parameter->c_str() : nullptr);
     return direct.exec_params(sql, pqxx::prepare::make_dynamic_params(values.begin(), values.end()));
   }

@@ -25,7 +25,7 @@ inline constexpr std::int64_t kSmallDefaultPages = 512;
 inline constexpr std::int64_t kMostOutsiders = 50'000;
 
 struct Planning {
-  Planning(const Policy& policy, const Catalog& catalog, const Now& now);
+  Planning(const Policy& wanted, const Catalog& catalog, const Now& now);
 
   // Plans a step and lets the model take it.
   void Do(Action action, std::string reason);

@@ -33,6 +33,7 @@ std::vector<Range> Swappable(const Planning& p, const Range& piece,
                              const std::vector<const Partition*>& movable) {
   if (p.DefaultRowsIn(piece) == 0) return {piece};
   std::vector<Range> covered;
+  covered.reserve(movable.size());
   for (const Partition* m : movable) covered.push_back(*m->range);
   std::vector<Range> parts = Gaps(piece, covered);
   const std::vector<Range> rest = Gaps(piece, parts);

@@ -51,16 +51,22 @@ class Hash {
   std::uint64_t state_ = 0xcbf29ce484222325ULL;
 };
 
+std::string Identity(Oid oid, const Range& range) {
+  const auto number = [](const Bound& bound) {
+    return bound.finite() ? std::to_string(bound.at.time_since_epoch().count()) : ToString(bound);
+  };
+  return std::to_string(oid) + ' ' + number(range.from) + ' ' + number(range.to);
+}
+
 // Over the policy and the set to be removed, never over rows, bytes or time.
 // Empty if nothing is and `always` is false.
 std::string HashOf(const Planning& p, bool always) {
   std::vector<std::string> set;
   for (const Partition& partition : p.table.partitions) {
-    if (p.enabled && Expired(p, partition))
-      set.push_back(std::to_string(partition.oid) + ToString(*partition.range));
+    if (p.enabled && Expired(p, partition)) set.push_back(Identity(partition.oid, *partition.range));
   }
   for (const Detached& detached : p.table.detached) {
-    if (DropDue(p, detached)) set.push_back(std::to_string(detached.oid) + ToString(detached.range));
+    if (DropDue(p, detached)) set.push_back(Identity(detached.oid, detached.range));
   }
   if (set.empty() && !always) return "";
   std::sort(set.begin(), set.end());
@@ -154,6 +160,13 @@ void RemoveExpired(Planning& p, Gate& gate) {
   std::copy_if(p.table.partitions.begin(), p.table.partitions.end(), std::back_inserter(expired),
                [&](const Partition& partition) { return Expired(p, partition); });
   p.plan.waiting.reserve(p.plan.waiting.size() + expired.size());
+  std::optional<std::chrono::microseconds> undo_window;
+  if (Drops(p)) {
+    // Counted from the server's now, whatever time is previewed, but for a test
+    // database, which lives in that time.
+    const Instant from = p.server.test_database ? p.removal_at : p.server.time;
+    undo_window = Add(from, retention.undo_window, p.calendar.zone) - p.server.time;
+  }
   for (const Partition& partition : expired) {
     if (partition.kind != Partition::Kind::kTable) {
       p.plan.advice.push_back(
@@ -163,17 +176,12 @@ void RemoveExpired(Planning& p, Gate& gate) {
       continue;
     }
     const TableRef ref = RefOf(partition);
-    const std::string reason = Age(p, partition.range->to);
     if (Drops(p) && retention.undo_window.count == 0) {
       const DropPartition drop{ref, *partition.range, true};
-      if (gate.Pass(drop, true)) p.Do(drop, reason);
+      if (gate.Pass(drop, true)) p.Do(drop, Age(p, partition.range->to));
       continue;
     }
-    DetachPartition detach{ref, *partition.range, {}};
-    // Counted from the server's now, whatever time is previewed, but for a test
-    // database, which lives in that time.
-    const Instant from = p.server.test_database ? p.removal_at : p.server.time;
-    if (Drops(p)) detach.undo_window = Add(from, retention.undo_window, p.calendar.zone) - p.server.time;
+    const DetachPartition detach{ref, *partition.range, undo_window};
     if (!gate.Pass(detach, true)) continue;
     if (partition.bound_check == Partition::BoundCheck::kNone) {
       p.Do(AddBoundCheck{ref, *partition.range}, "so that it can be attached again without a scan");
@@ -181,7 +189,7 @@ void RemoveExpired(Planning& p, Gate& gate) {
     if (partition.bound_check != Partition::BoundCheck::kValid) {
       p.Do(ValidateBoundCheck{ref, *partition.range}, "so that it can be attached again without a scan");
     }
-    p.Do(detach, reason);
+    p.Do(detach, Age(p, partition.range->to));
   }
 }
 
