@@ -201,6 +201,9 @@ void RunScale(const Options& options, Report& report) {
   const int rounds = options.smoke ? 2 : 7;
   const std::string uri = Server().CreateDatabase("scale");
   const std::unique_ptr<Session> session = ConnectPostgres(uri);
+  // So many new tables would keep every worker busy for longer than this lasts.
+  session->Query("ALTER SYSTEM SET autovacuum = off");
+  session->Query("SELECT pg_reload_conf()");
   Stopwatch watch;
   MakeTables(uri, 0, many, kPartitions);
   report.Note("made " + std::to_string(many * kPartitions) + " partitions in " +
@@ -226,6 +229,8 @@ void RunScale(const Options& options, Report& report) {
   const Finished child = RunProgram({options.self, "--tick-memory", uri, std::to_string(many)});
   report.Budget("peak memory of a process that ticks over them", {std::atof(child.out.c_str()) / 1e6}, "MB",
                 200);
+  session->Query("ALTER SYSTEM RESET autovacuum");
+  session->Query("SELECT pg_reload_conf()");
 }
 
 void RunIdle(const Options& options, Report& report) {

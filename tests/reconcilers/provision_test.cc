@@ -184,6 +184,22 @@ TEST(Provision, ManyRowsInOneGapStayWhereTheyAre) {
   EXPECT_EQ(world.In("points_default"), 50'000);
 }
 
+// A clock that runs a month ahead does not make the partition end, and so
+// expire, a month later; many such rows do.
+TEST(Provision, AFewRowsAheadDoNotStretchAPromotedPartition) {
+  for (const std::int64_t ahead : {999, 2'000}) {
+    World world(Monthly(), kNow);
+    world.AddDefault();
+    ASSERT_TRUE(world.Insert(kNow, 100'000));
+    ASSERT_TRUE(world.Insert(sys_days(2026y / 12 / 5), ahead));
+    const std::string made = ahead == 999 ? "points_p202611" : "points_p20261101_20270101";
+    EXPECT_EQ(Steps(world.MakePlan())[1], "finish_drain " + made);
+    world.Settle();
+    EXPECT_EQ(world.Complaint(), "");
+    EXPECT_EQ(world.Visible(), 100'000 + ahead);
+  }
+}
+
 TEST(Provision, TooManyRowsBesideAreMovedFirst) {
   World world(Monthly(), kNow);
   world.AddDefault();
@@ -358,6 +374,13 @@ TEST(Provision, NothingIsMadeWhereADetachedPartitionBelongs) {
   EXPECT_LE(world.Settle(), 2);
   EXPECT_THAT(world.table().detached, IsEmpty());
   EXPECT_EQ(world.Complaint(), "");
+}
+
+TEST(Provision, AdviceWhenAPartitionHasNoEnd) {
+  World world(Monthly(), kNow);
+  world.AddPartition("rest", {Bound::At(sys_days(2026y / 12 / 1)), {Bound::Kind::kMaxValue, {}}}, false);
+  world.Settle();
+  EXPECT_THAT(world.MakePlan().advice, ElementsAre(HasSubstr("\"rest\" reaches to MAXVALUE")));
 }
 
 TEST(Provision, AdviceWhenAMonthGrowsTooLarge) {

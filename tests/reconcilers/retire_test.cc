@@ -210,6 +210,17 @@ TEST_F(Retire, DisabledDeletesRowsAndRemovesNothing) {
   EXPECT_EQ(world_.Covered().size(), partitions);
 }
 
+TEST_F(Retire, DisabledSaysWhatItKeepsForLonger) {
+  retention().undo_window = {24, Unit::kHour};
+  world_.Settle();
+  world_.policy().partitioning.state = Partitioning::State::kDisabled;
+  world_.SetNow(kNow + hours(48));
+  world_.Settle();
+  EXPECT_THAT(world_.MakePlan().advice, Contains(HasSubstr("kept beyond their undo window")));
+  world_.policy().partitioning.state = Partitioning::State::kEnabled;
+  EXPECT_THAT(world_.MakePlan().advice, Not(Contains(HasSubstr("kept beyond their undo window"))));
+}
+
 TEST_F(Retire, ForeignAndSubpartitionedOnesAreLeftAlone) {
   world_.table().partitions[0].kind = Partition::Kind::kForeign;
   world_.table().partitions[1].kind = Partition::Kind::kPartitioned;
