@@ -33,8 +33,7 @@ constexpr milliseconds kLookAgain{10};
 // no writer, and an autovacuum only yields to who waits over a second.
 constexpr milliseconds kGentleWait{2'000};
 
-// While rows are on their way they are out of sight, and the longer the worse:
-// then, and only then, the last tries wait as long as the policy allows.
+// What an urgent transaction goes on to (sql.h).
 constexpr milliseconds kUrgentRungs[] = {milliseconds(200), milliseconds(400), milliseconds(800)};
 
 // Between row batches the table rests as long as the batch took, but not less.
@@ -251,9 +250,11 @@ class Runner {
   // not before `least`.
   void Climb(const Transaction& transaction, milliseconds least, StepOutcome* outcome) {
     const auto begun = std::chrono::steady_clock::now();
-    const bool urgent = std::holds_alternative<FinishDrain>(outcome->action);
     std::vector<milliseconds> rungs(std::begin(kRungs), std::end(kRungs));
-    if (urgent) rungs.insert(rungs.end(), std::begin(kUrgentRungs), std::end(kUrgentRungs));
+    if (transaction.urgent) rungs.insert(rungs.end(), std::begin(kUrgentRungs), std::end(kUrgentRungs));
+    // Short of the message's own limit, or it would end as a statement that is
+    // too slow, and name no lock.
+    for (milliseconds& rung : rungs) rung = std::min(rung, policy_.locks.timeout * 3 / 4);
     const std::size_t last = rungs.size() - 1;
     for (std::size_t rung = 0;; ++rung) {
       session_.Query("SAVEPOINT ladder");
@@ -265,9 +266,7 @@ class Runner {
         // In one message, COMMIT included: no round trip happens while others
         // wait, and a process that is stopped in between holds no strong lock.
         session_.Query(Timeout("statement_timeout", policy_.locks.timeout) +
-                       Joined(transaction.swift,
-                              RestOf(std::min(rungs[std::min(rung, last)], policy_.locks.timeout * 3 / 4))) +
-                       "; COMMIT");
+                       Joined(transaction.swift, RestOf(rungs[std::min(rung, last)])) + "; COMMIT");
         outcome->lock_wait += std::chrono::steady_clock::now() - start;
         return;
       } catch (const DatabaseError& e) {

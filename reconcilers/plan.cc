@@ -132,12 +132,12 @@ Instant Planning::Utc(Instant key_time) const { return FromKeyTime(key_time, pol
 std::int64_t Planning::DefaultRowsIn(const Range& range) const {
   if (!table.default_partition) return 0;
   const DefaultPartition& fallback = *table.default_partition;
+  if (fallback.counts.empty()) return 0;
   const auto first = std::partition_point(fallback.cuts.begin(), fallback.cuts.end(),
                                           [&](Instant cut) { return Bound::At(cut) < range.from; });
   const auto last = std::partition_point(first, fallback.cuts.end(),
                                          [&](Instant cut) { return Bound::At(cut) < range.to; });
   // counts[i] is what lies from cuts[i - 1] on.
-  if (fallback.counts.empty()) return 0;
   const auto counts = fallback.counts.begin() + 1;
   return std::accumulate(counts + (first - fallback.cuts.begin()), counts + (last - fallback.cuts.begin()),
                          std::int64_t{0});

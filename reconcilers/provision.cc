@@ -21,6 +21,10 @@ namespace {
 // Without retention, periods of very old rows are not made beyond this number.
 constexpr std::size_t kMostOldPeriods = 2'000;
 
+// Nor are gaps filled that are longer than this: one partition of 1970 is no
+// reason to make all the days since.
+constexpr int kMostGapPeriods = 100;
+
 bool Movable(const Planning& p, const Partition& partition) {
   return partition.range && partition.created_by_us && partition.rows == 0 && !partition.detach_pending &&
          partition.kind == Partition::Kind::kTable && partition.range->from.finite() &&
@@ -183,8 +187,33 @@ std::vector<Range> OldPieces(const Planning& p) {
   return pieces;
 }
 
+// Without retention and without a default partition, rows that come late for a
+// gap between partitions would be refused, for ever.
+std::vector<Range> GapPieces(const Planning& p) {
+  if (p.cutoff || p.policy.partitioning.default_partition != Partitioning::Default::kAbsent ||
+      p.table.default_partition) {
+    return {};
+  }
+  std::vector<Range> fixed;
+  for (const Partition& partition : p.table.partitions) {
+    if (partition.range) fixed.push_back(*partition.range);
+  }
+  if (fixed.empty() || !fixed.front().to.finite()) return {};
+  std::vector<Range> pieces;
+  for (const Range& gap : Gaps({fixed.front().to, Bound::At(WindowStart(p))}, fixed)) {
+    Instant end = gap.from.at;
+    for (int i = 0; i < kMostGapPeriods && Bound::At(end) < gap.to; ++i) end = NextPeriod(end, p.calendar);
+    if (Bound::At(end) < gap.to) continue;
+    const std::vector<Range> cut = Cut(gap, p.calendar);
+    pieces.insert(pieces.end(), cut.begin(), cut.end());
+  }
+  return pieces;
+}
+
 std::vector<Range> Missing(const Planning& p) {
   std::vector<Range> pieces = OldPieces(p);
+  const std::vector<Range> gaps = GapPieces(p);
+  pieces.insert(pieces.end(), gaps.begin(), gaps.end());
   const std::vector<Range> window = LayOut(p).missing;
   pieces.insert(pieces.end(), window.begin(), window.end());
   return pieces;

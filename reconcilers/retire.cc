@@ -329,13 +329,14 @@ void Retire(Planning& p, const std::string& acknowledged) {
     DropDetached(p, gate);
     RemoveExpired(p, gate);
   } else if (!p.enabled && Drops(p)) {
-    const auto kept = std::count_if(p.table.detached.begin(), p.table.detached.end(),
-                                    [](const Detached& detached) { return detached.drop_after.has_value(); });
+    const auto kept =
+        std::count_if(p.table.detached.begin(), p.table.detached.end(), [&](const Detached& detached) {
+          return detached.drop_after && *detached.drop_after <= p.removal_at;
+        });
     if (kept > 0) {
       p.plan.advice.push_back(
-          std::to_string(kept) +
-          " detached tables are kept beyond their undo window while partitioning.state is "
-          "Disabled; drop them by hand, or enable it again");
+          "partitioning.state is Disabled, so detached tables stay although their undo window is over (" +
+          std::to_string(kept) + "): enable it again, or drop them by hand");
     }
   }
   if (Drops(p)) DeleteRows(p, gate);

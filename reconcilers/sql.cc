@@ -134,6 +134,7 @@ class Renderer {
   }
 
   void operator()(const FinishDrain& a) {
+    out_.urgent = true;
     const bool move = a.drain.mode == Drain::Mode::kMove;
     const std::string fallback = Quoted(a.default_partition);
     const std::string target = QuoteName(a.drain.target_schema, a.drain.target_name);

@@ -27,6 +27,9 @@ struct Transaction {
   // The relations that `swift` locks against readers and writers, as SQL
   // expressions of type oid: to look who is in the way.
   std::vector<std::string> contended;
+  // Until it commits, rows that clients wrote are out of sight: locks are worth
+  // waiting longer for than others.
+  bool urgent = false;
   Repeat repeat = Repeat::kOnce;
   std::string pages_of;  // quoted
   bool operator==(const Transaction&) const = default;

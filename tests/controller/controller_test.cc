@@ -12,8 +12,6 @@
 namespace partition_controller {
 namespace {
 
-using testing::Contains;
-
 // The threads are real, the clock and the databases are not.
 class ControllerTest : public testing::Test {
  protected:

@@ -14,8 +14,6 @@ namespace {
 using std::chrono::days;
 using std::chrono::hours;
 using std::chrono::sys_days;
-using testing::ElementsAre;
-using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 using namespace std::chrono_literals;

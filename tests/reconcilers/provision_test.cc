@@ -17,7 +17,6 @@ using std::chrono::days;
 using std::chrono::hours;
 using std::chrono::sys_days;
 using testing::Contains;
-using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -76,10 +75,6 @@ TEST(Provision, WithoutRetentionItBeginsNow) {
 
 // Without retention, the past gets partitions where there are rows: not one for
 // each month since a clock that was reset to 1970.
-// A detached table's bounds cut a month in two, which is one partition all the
-// same.
-// Without retention, the past gets partitions where there are rows: not one for
-// each month since a clock that was reset to 1970.
 TEST(Provision, WithoutRetentionOldRowsGetTheirPeriods) {
   World world(Monthly(), kNow);
   world.AddDefault();
@@ -109,6 +104,26 @@ TEST(Provision, OldRowsOfOneMonthGetOnePartition) {
   EXPECT_LE(world.Settle(), 2);
   EXPECT_EQ(world.Complaint(), "") << world.Describe();
   EXPECT_EQ(world.Visible(MonthOf(2025, 3)), 3);
+}
+
+// Where late rows would be refused, the past has no gap either, but for the
+// years since a clock that was reset to 1970.
+TEST(Provision, WithoutRetentionAndDefaultGapsAreFilled) {
+  Policy policy = Monthly();
+  policy.partitioning.default_partition = Partitioning::Default::kAbsent;
+  World world(policy, kNow);
+  world.AddPartition("first", MonthOf(1970, 1), false);
+  world.AddPartition("may", MonthOf(2026, 5), false);
+  world.AddPartition("july", MonthOf(2026, 7), false);
+  // Whatever was made before a run was cut off.
+  for (const Plan plan = world.MakePlan(); const Step& step : plan.steps) {
+    World cut_off = world;
+    cut_off.Take(step.action);
+    EXPECT_EQ(cut_off.Settle(), 1);
+    EXPECT_THAT(cut_off.Uncovered(Range::Between(sys_days(2026y / 5 / 1), sys_days(2027y / 2 / 1))),
+                IsEmpty());
+    EXPECT_THAT(cut_off.Covered(), SizeIs(1 + 9));
+  }
 }
 
 TEST(Provision, OddPartitionsAreFixedAndTheRestIsCutAroundThem) {

@@ -214,11 +214,13 @@ TEST_F(Retire, DisabledSaysWhatItKeepsForLonger) {
   retention().undo_window = {24, Unit::kHour};
   world_.Settle();
   world_.policy().partitioning.state = Partitioning::State::kDisabled;
+  EXPECT_THAT(world_.MakePlan().advice, Not(Contains(HasSubstr("undo window is over"))));
   world_.SetNow(kNow + hours(48));
   world_.Settle();
-  EXPECT_THAT(world_.MakePlan().advice, Contains(HasSubstr("kept beyond their undo window")));
+  EXPECT_THAT(world_.MakePlan().advice,
+              Contains(HasSubstr("undo window is over (" + std::to_string(3 + kEarlier) + ")")));
   world_.policy().partitioning.state = Partitioning::State::kEnabled;
-  EXPECT_THAT(world_.MakePlan().advice, Not(Contains(HasSubstr("kept beyond their undo window"))));
+  EXPECT_THAT(world_.MakePlan().advice, Not(Contains(HasSubstr("undo window is over"))));
 }
 
 TEST_F(Retire, ForeignAndSubpartitionedOnesAreLeftAlone) {

@@ -316,6 +316,10 @@ LiveResult RetentionBesideOthers(const std::string& uri, const LiveSize& size) {
   s.Expect(partitions() == kept,
            "two ticks after the SELECT's end other partitions are attached than the kept ones");
 
+  s.Expect(s.db_.Value("SELECT bool_and(drop_after - detached_at = interval '24 hours') FROM "
+                       "partition_controller.partitions WHERE state = 'detached'") == "t",
+           "the undo window does not run from the detach");
+
   // Late rows reach the default partition, then the policy changes its mind.
   s.Expect(Eventually([&] {
              return s.db_.Value("SELECT EXISTS (SELECT FROM telemetry_points_default WHERE ts < '" +

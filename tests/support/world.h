@@ -79,7 +79,7 @@ class World {
   std::int64_t InDefault(const Range& range) const;
   // Rows that the steps so far have removed for good.
   std::int64_t removed() const { return removed_; }
-  std::int64_t In(const std::string& table) const;
+  std::int64_t In(const std::string& name) const;
   std::optional<Instant> Cutoff() const;
   const std::vector<Rows>& rows() const { return rows_; }
 
@@ -92,9 +92,9 @@ class World {
   void Fault(const std::string& what);
   void MoveRows(const std::string& from, const std::string& to, const Range& range, bool inside);
   void Rename(const std::string& from, const std::string& to);
-  std::int64_t Erase(const std::string& table);
+  std::int64_t Erase(const std::string& name);
   void CheckRemoval(const Action& action, const Range& range);
-  void CheckAttach(const Range& range, const std::string& table);
+  void CheckAttach(const Range& range, const std::string& name);
   void BeforeApply(const Action& action);
   void CheckShape(const std::vector<Range>& before, const Action& action);
 
