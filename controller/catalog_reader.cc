@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <map>
-#include <nlohmann/json.hpp>
 
+#include "controller/anatomy_reader.h"
+#include "controller/fields.h"
 #include "reconcilers/bounds.h"
 #include "reconcilers/quote.h"
 #include "reconcilers/sql.h"
@@ -18,25 +19,6 @@ constexpr int kFetch = 5'000;
 // A default partition is counted exactly up to this many pages (256 MiB), and
 // from a sample of as many beyond it.
 constexpr std::int64_t kProbePages = 32'768;
-
-using Row = std::vector<std::optional<std::string>>;
-
-std::int64_t Number(const std::optional<std::string>& field) { return field ? std::stoll(*field) : 0; }
-Oid ToOid(const std::optional<std::string>& field) {
-  return static_cast<Oid>(field ? std::stoul(*field) : 0);
-}
-bool Flag(const std::optional<std::string>& field) { return field && *field == "t"; }
-std::string Text(const std::optional<std::string>& field) { return field.value_or(""); }
-Instant Micros(const std::optional<std::string>& field) {
-  return Instant(std::chrono::microseconds(Number(field)));
-}
-
-std::vector<std::string> Strings(const std::optional<std::string>& json) {
-  std::vector<std::string> all;
-  if (!json) return all;
-  for (const auto& one : nlohmann::json::parse(*json)) all.push_back(one.get<std::string>());
-  return all;
-}
 
 // The text form of an array (manual, 8.15.6).
 std::string ArrayOf(const std::vector<std::string>& values) {
@@ -75,6 +57,7 @@ class Reader {
     ReadTables();
     if (!index_.empty()) {
       ReadBookkeeping();
+      ReadConversions();
       ReadPartitions();
       ReadDefaultSizes();
       for (std::size_t i = 0; i < catalogs_.size(); ++i) {
@@ -151,7 +134,7 @@ class Reader {
                                 "false)) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid "
                                 "= c.relnamespace WHERE n.nspname = "
                                 "'partition_controller' AND c.relname IN ('version', 'settings', 'terms', "
-                                "'tables', 'partitions', 'drains')")
+                                "'tables', 'partitions', 'drains', 'conversions')")
                             .rows.at(0);
     server->bookkeeping_usable = Flag(granted[0]);
     if (!server->bookkeeping_usable) return;
@@ -298,6 +281,44 @@ class Reader {
     }
   }
 
+  void ReadConversions() {
+    // A schema of version 1 has no such table, and is upgraded first.
+    if (!bookkeeping_ || catalogs_.front().server.bookkeeping_version < 2) return;
+    const Result found = session_.Query(
+        "SELECT plain_oid, parent_oid, state, parent_name, history_name, primary_key, key_index, cut, shape, "
+        "no_way_back FROM partition_controller.conversions WHERE plain_oid = ANY ($1::oid[]) OR parent_oid = "
+        "ANY ($1::oid[])",
+        {ArrayOf(oids_)});
+    for (const Row& row : found.rows) {
+      const std::optional<Bound> cut = ParseBound(Text(row[7]));
+      if (!cut) continue;
+      Conversion conversion;
+      conversion.plain = ToOid(row[0]);
+      conversion.parent = ToOid(row[1]);
+      const std::string state = Text(row[2]);
+      conversion.state = state == "fenced"      ? Conversion::State::kFenced
+                         : state == "converted" ? Conversion::State::kConverted
+                         : state == "reverting" ? Conversion::State::kReverting
+                                                : Conversion::State::kPrepared;
+      conversion.parent_name = Text(row[3]);
+      conversion.history_name = Text(row[4]);
+      conversion.primary_key = Strings(row[5]);
+      conversion.key_index = Text(row[6]);
+      conversion.cut = cut->at;
+      conversion.shape = Text(row[8]);
+      conversion.no_way_back = Text(row[9]);
+      const bool swapped = conversion.state == Conversion::State::kConverted;
+      const Oid now = swapped ? conversion.parent : conversion.plain;
+      ForTable(now, [&](Table& table) { table.conversion = conversion; });
+      if (swapped) continue;
+      // What stands beside the plain table is read as its partitions.
+      const auto [begin, end] = index_.equal_range(conversion.plain);
+      const std::vector<std::pair<Oid, std::size_t>> shown(begin, end);
+      for (const auto& [plain, i] : shown) index_.emplace(conversion.parent, i);
+      if (!shown.empty()) oids_.push_back(conversion.parent);
+    }
+  }
+
   void ReadPartitions() {
     const std::string pending = catalogs_.front().server.version >= 140000 ? "i.inhdetachpending" : "false";
     const std::string ours =
@@ -335,8 +356,10 @@ class Reader {
         const std::optional<ParsedBounds> bounds = ParseBounds(partition.bounds);
         if (bounds && !bounds->is_default) partition.range = bounds->range;
         const bool is_default = bounds && bounds->is_default;
-        ForTable(ToOid(row[0]), [&](Table& table) {
-          if (table.kind != Table::Kind::kPartitioned) return;  // plain inheritance
+        const Oid parent = ToOid(row[0]);
+        ForTable(parent, [&](Table& table) {
+          const bool inherits = table.kind != Table::Kind::kPartitioned && table.oid == parent;
+          if (inherits) return;
           if (is_default) {
             table.default_partition = DefaultPartition{partition, 0, 0, true, {}, {}};
           } else {
@@ -415,6 +438,7 @@ class Reader {
     if (!table || !KeyTypeOf(table->key_column_type) || !table->owner_is_us) return false;
     if (table->kind == Table::Kind::kPartitioned && !table->partitioned_by_key) return false;
     if (table->default_partition && table->default_partition->pages > 0) return true;
+    if (NeedsAnatomy(*policies_[i], catalogs_[i])) return true;
     return !ProbeOldest(*policies_[i], catalogs_[i], now_).empty() ||
            !MakePlan(*policies_[i], catalogs_[i], now_).steps.empty();
   }
@@ -425,6 +449,7 @@ class Reader {
     const Policy& policy = *policies_[i];
     CountDefault(policy, &catalog);
     FindExpired(policy, &catalog);
+    if (NeedsAnatomy(policy, catalog)) LookInto(policy, &catalog);
     // Only what is about to be changed is looked at closely: an idle tick
     // costs no more than the snapshot.
     if (MakePlan(policy, catalog, now_).steps.empty()) return;
@@ -432,8 +457,25 @@ class Reader {
     FindTakenNames(policy, &catalog);
   }
 
+  void LookInto(const Policy& policy, Catalog* catalog) {
+    Table& table = *catalog->table;
+    ReadDetails(policy, &table);
+    table.anatomy = ReadAnatomy(session_, catalog->server, table, policy.time_column);
+    const std::optional<Instant> cut = ProbeBeyond(policy, *catalog, now_);
+    if (!cut) return;
+    const KeyType key = KeyTypeOf(table.key_column_type).value();
+    table.anatomy->rows_beyond =
+        Number(session_
+                   .Query("SELECT count(*) FROM (SELECT FROM ONLY " + QuoteName(table.schema, table.name) +
+                          " WHERE " + QuoteName(policy.time_column) +
+                          " >= " + LiteralSql(Bound::At(*cut), key) + " LIMIT 1000000) r")
+                   .rows.at(0)
+                   .at(0));
+  }
+
   void CountDefault(const Policy& policy, Catalog* catalog) {
     Table& table = *catalog->table;
+    if (table.kind != Table::Kind::kPartitioned) return;
     if (!table.default_partition || table.default_partition->pages == 0) return;
     DefaultPartition& fallback = *table.default_partition;
     const std::string name = QuoteName(fallback.partition.schema, fallback.partition.name);
@@ -538,6 +580,8 @@ class Reader {
     table->has_time_index = Flag(row[4]);
     table->referenced_by = Strings(row[5]);
     table->delete_triggers = Strings(row[6]);
+    ReadColumnSettings(table);
+    if (policy.partitioning.uniqueness == Partitioning::Uniqueness::kPerPartition) ReadLeafUniques(table);
 
     std::map<Oid, Partition*> partitions;
     for (Partition& partition : table->partitions) partitions[partition.oid] = &partition;
@@ -547,18 +591,21 @@ class Reader {
     const Result details = session_.Query(
         "SELECT c.oid, r.rolname, c.relpersistence = 'u', c.relreplident, h.inhparent, c.relacl::text, "
         "pg_catalog.to_json(c.reloptions), s.spcname, k.convalidated "
-        "FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid "
+        "FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid "
         "JOIN pg_catalog.pg_roles r ON r.oid = c.relowner "
         "LEFT JOIN pg_catalog.pg_tablespace s ON s.oid = c.reltablespace "
         "LEFT JOIN pg_catalog.pg_index x ON x.indrelid = c.oid AND x.indisreplident "
         "LEFT JOIN pg_catalog.pg_inherits h ON h.inhrelid = x.indexrelid "
         "LEFT JOIN pg_catalog.pg_constraint k ON k.conrelid = c.oid AND k.conname = "
         "'partition_controller_bounds' "
-        "WHERE i.inhparent = $1::oid",
-        {oid});
+        "WHERE i.inhparent IN ($1::oid, $2::oid) OR c.oid = $3::oid ORDER BY c.oid = $3::oid DESC",
+        {oid, std::to_string(table->conversion ? table->conversion->parent : 0),
+         // New partitions will look like a plain table does.
+         std::to_string(table->kind == Table::Kind::kPlain ? table->oid : 0)});
+    table->attributes.clear();
     for (const Row& detail : details.rows) {
       const auto found = partitions.find(ToOid(detail[0]));
-      if (found == partitions.end()) continue;
+      if (found == partitions.end() && ToOid(detail[0]) != table->oid) continue;
       Attributes attributes;
       attributes.owner = Text(detail[1]);
       attributes.unlogged = Flag(detail[2]);
@@ -567,6 +614,10 @@ class Reader {
       attributes.acl = Text(detail[5]);
       attributes.options = Strings(detail[6]);
       attributes.tablespace = Text(detail[7]);
+      if (found == partitions.end()) {
+        table->attributes.push_back(std::move(attributes));
+        continue;
+      }
       Partition& partition = *found->second;
       if (detail[8]) {
         partition.bound_check =
@@ -576,6 +627,37 @@ class Reader {
       partition.attributes = static_cast<std::size_t>(known - table->attributes.begin());
       if (known == table->attributes.end()) table->attributes.push_back(std::move(attributes));
     }
+  }
+
+  void ReadColumnSettings(Table* table) {
+    table->column_settings = Strings(
+        session_
+            .Query(
+                "SELECT pg_catalog.json_agg(s.setting ORDER BY s.attnum, s.setting) FROM (SELECT attnum, "
+                "pg_catalog.format('ALTER COLUMN %I SET STATISTICS %s', attname, attstattarget) AS setting "
+                "FROM "
+                "pg_catalog.pg_attribute WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped AND "
+                "attstattarget >= 0 UNION ALL SELECT attnum, pg_catalog.format('ALTER COLUMN %I SET (%s)', "
+                "attname, pg_catalog.array_to_string(attoptions, ', ')) FROM pg_catalog.pg_attribute WHERE "
+                "attrelid = $1::oid AND attnum > 0 AND NOT attisdropped AND attoptions IS NOT NULL) s",
+                {std::to_string(table->oid)})
+            .rows.at(0)
+            .at(0));
+  }
+
+  void ReadLeafUniques(Table* table) {
+    table->leaf_uniques = Strings(
+        session_
+            .Query(
+                "SELECT pg_catalog.json_agg(DISTINCT pg_catalog.substr(d.definition, "
+                "pg_catalog.strpos(d.definition, ' USING ') + 1)) FROM pg_catalog.pg_inherits h JOIN "
+                "pg_catalog.pg_index i ON i.indrelid = h.inhrelid LEFT JOIN pg_catalog.pg_inherits x ON "
+                "x.inhrelid = i.indexrelid CROSS JOIN LATERAL (SELECT "
+                "pg_catalog.pg_get_indexdef(i.indexrelid)) AS d (definition) WHERE h.inhparent = $1::oid AND "
+                "i.indisunique AND i.indisvalid AND x.inhrelid IS NULL",
+                {std::to_string(table->oid)})
+            .rows.at(0)
+            .at(0));
   }
 
   // Names are suggestions until nobody else has them.

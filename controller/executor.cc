@@ -178,6 +178,8 @@ class Runner {
     const Transaction transaction = Render(outcome->action, policy_, table_, server_);
     if (transaction.repeat == Transaction::Repeat::kOnce) {
       Once(transaction, outcome);
+    } else if (transaction.repeat == Transaction::Repeat::kAlone) {
+      Alone(transaction);
     } else {
       Batches(transaction, outcome, done, total);
     }
@@ -244,6 +246,19 @@ class Runner {
       Climb(transaction, 2 * Elapsed(start), outcome);
       open.Committed();
     }
+  }
+
+  // A statement that cannot be in a transaction has only what its session was
+  // given: nothing is set for it, since a pooler would hand the setting on to
+  // others.  That the term still holds is proven a moment before; what it did
+  // is seen in the catalog.
+  void Alone(const Transaction& transaction) {
+    {
+      Open open(session_, policy_);
+      Fence();
+      open.Commit();
+    }
+    session_.Query(transaction.work.front());
   }
 
   // Takes the locks, does what is done under them and commits, or gives up, but

@@ -93,11 +93,6 @@ void DecodeZone(Reader* reader, const Node& node, const DecodeContext& context, 
                            (suggest ? "; did you mean '" + std::string(*nearest) + "'?" : ""));
 }
 
-void ReportUnsupported(Reader* reader, const Node& node, std::string_view instead) {
-  reader->Report(node, node.Name() + ": " + node.value->get<std::string>() + " is not supported yet; " +
-                           std::string(instead));
-}
-
 void DecodePartitioning(Reader* reader, const Node& node, const DecodeContext& context, Partitioning* out) {
   Fields fields(reader, node);
   reader->Choose<Partitioning::State>(
@@ -121,23 +116,15 @@ void DecodePartitioning(Reader* reader, const Node& node, const DecodeContext& c
       fields.Get("defaultPartition"),
       {{"Keep", Partitioning::Default::kKeep}, {"Absent", Partitioning::Default::kAbsent}},
       &out->default_partition);
-  const Node conversion = fields.Get("conversion");
-  reader->Choose<Partitioning::Conversion>(conversion,
+  reader->Choose<Partitioning::Conversion>(fields.Get("conversion"),
                                            {{"Never", Partitioning::Conversion::kNever},
                                             {"Online", Partitioning::Conversion::kOnline},
                                             {"Revert", Partitioning::Conversion::kRevert}},
                                            &out->conversion);
-  if (out->conversion != Partitioning::Conversion::kNever) {
-    ReportUnsupported(reader, conversion, "write Never or leave it out");
-  }
-  const Node uniqueness = fields.Get("uniqueness");
-  reader->Choose<Partitioning::Uniqueness>(uniqueness,
+  reader->Choose<Partitioning::Uniqueness>(fields.Get("uniqueness"),
                                            {{"Refuse", Partitioning::Uniqueness::kRefuse},
                                             {"PerPartition", Partitioning::Uniqueness::kPerPartition}},
                                            &out->uniqueness);
-  if (out->uniqueness != Partitioning::Uniqueness::kRefuse) {
-    ReportUnsupported(reader, uniqueness, "write Refuse or leave it out");
-  }
   reader->Choose<bool>(fields.Get("historyDeletes"), {{"Enabled", true}, {"Disabled", false}},
                        &out->history_deletes);
 }

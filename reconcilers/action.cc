@@ -68,8 +68,10 @@ const std::vector<const char*>& Kinds() {
       "finalize_detach",    "forget_detached",     "create_partition",     "create_default",
       "remove_default",     "replace_partitions",  "begin_drain",          "finish_drain",
       "reattach_partition", "add_bound_check",     "validate_bound_check", "detach_partition",
-      "drop_partition",     "delete_expired_rows", "analyze_parent"};
-  static_assert(std::variant_size_v<Action> == 15);
+      "drop_partition",     "delete_expired_rows", "analyze_parent",       "prepare_conversion",
+      "build_index",        "drop_invalid_index",  "fence_conversion",     "finish_conversion",
+      "unfence_conversion", "abandon_conversion"};
+  static_assert(std::variant_size_v<Action> == 22);
   return kKinds;
 }
 
@@ -131,6 +133,37 @@ std::string Describe(const Action& action, const Table& table) {
             return "delete rows before " + ToString(a.cutoff) + " from " + Quoted(a.leaf);
           },
           [&](const AnalyzeParent&) { return "analyse " + Quoted(table); },
+          [&](const PrepareConversion& a) {
+            return "make the partitioned table " + QuoteName(table.schema, a.conversion.parent_name) +
+                   " beside " + Quoted(table) + ", with a default partition and " +
+                   std::to_string(a.partitions.size()) + " partitions from " +
+                   ToString(Bound::At(a.conversion.cut)) + " on";
+          },
+          [](const BuildIndex& a) {
+            std::string columns;
+            for (const std::string& column : a.columns)
+              columns += (columns.empty() ? "" : ", ") + QuoteName(column);
+            return "build the unique index " + QuoteName(a.table.schema, a.name) + " (" + columns + ") on " +
+                   Quoted(a.table) + " concurrently";
+          },
+          [](const DropInvalidIndex& a) {
+            return "drop the invalid index " + QuoteName(a.table.schema, a.name);
+          },
+          [&](const FenceConversion& a) {
+            return "divert new rows from " + ToString(Bound::At(a.conversion.cut)) + " on from " +
+                   Quoted(table) + " to " + QuoteName(table.schema, a.conversion.parent_name);
+          },
+          [&](const FinishConversion& a) {
+            return "move " + std::to_string(a.rows) + " rows beyond " +
+                   ToString(Bound::At(a.conversion.cut)) + " and make " + Quoted(table) +
+                   " partitioned, with the table that it was as its partition " +
+                   QuoteName(table.schema, a.conversion.history_name);
+          },
+          [&](const UnfenceConversion&) { return "divert no rows from " + Quoted(table) + " any more"; },
+          [&](const AbandonConversion& a) {
+            return "remove what was prepared to convert " + Quoted(table) + ": " +
+                   QuoteName(table.schema, a.conversion.parent_name) + ", whose rows go back";
+          },
       },
       action);
 }
@@ -206,6 +239,43 @@ std::vector<Lock> LocksOf(const Action& action, const Table& table) {
           [&](const AnalyzeParent&) {
             locks.push_back(
                 {"SHARE UPDATE EXCLUSIVE", Quoted(table), "and its partitions; readers and writers go on"});
+          },
+          [&](const PrepareConversion&) {
+            for (const std::string& referenced : table.references) {
+              locks.push_back({"SHARE ROW EXCLUSIVE", referenced, "adds the foreign key to an empty table"});
+            }
+          },
+          [&](const BuildIndex& a) {
+            locks.push_back({"SHARE UPDATE EXCLUSIVE", Quoted(a.table), "readers and writers go on"});
+          },
+          [&](const DropInvalidIndex& a) {
+            locks.push_back({"ACCESS EXCLUSIVE", Quoted(a.table), "only metadata"});
+          },
+          [&](const FenceConversion&) {
+            locks.push_back({"ACCESS EXCLUSIVE", Quoted(table), "only metadata"});
+          },
+          [&](const FinishConversion&) {
+            locks.push_back(
+                {"SHARE UPDATE EXCLUSIVE", Quoted(table), "moves and validates; readers and writers go on"});
+            for (const DependentView& view :
+                 table.anatomy ? table.anatomy->views : std::vector<DependentView>()) {
+              locks.push_back({"ACCESS EXCLUSIVE", view.name, "points it to the partitioned table"});
+            }
+            for (const std::string& referenced : table.references) {
+              locks.push_back({"ACCESS EXCLUSIVE", referenced, "adopts the foreign key; nothing is scanned"});
+            }
+            locks.push_back({"ACCESS EXCLUSIVE", Quoted(table), "only metadata: the swap"});
+          },
+          [&](const UnfenceConversion&) {
+            locks.push_back({"ACCESS EXCLUSIVE", Quoted(table), "only metadata"});
+          },
+          [&](const AbandonConversion& a) {
+            for (const std::string& referenced : table.references) {
+              locks.push_back({"ACCESS EXCLUSIVE", referenced, "drops the foreign key's triggers"});
+            }
+            if (!a.keep_index && !a.conversion.key_index.empty()) {
+              locks.push_back({"ACCESS EXCLUSIVE", Quoted(table), "drops an index"});
+            }
           },
       },
       action);

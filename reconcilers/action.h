@@ -126,10 +126,60 @@ struct AnalyzeParent {
   bool operator==(const AnalyzeParent&) const = default;
 };
 
-using Action =
-    std::variant<FinalizeDetach, ForgetDetached, CreatePartition, CreateDefault, RemoveDefault,
-                 ReplacePartitions, BeginDrain, FinishDrain, ReattachPartition, AddBoundCheck,
-                 ValidateBoundCheck, DetachPartition, DropPartition, DeleteExpiredRows, AnalyzeParent>;
+// The conversion of a plain table (docs/conversion.md), in the order in which
+// its steps come.
+
+// Makes the partitioned table beside the plain one, with the partitions that
+// lie beyond the cut and a default partition; nobody uses it yet.
+struct PrepareConversion {
+  Conversion conversion;
+  std::vector<NewPartition> partitions;
+  std::string default_name;
+  bool operator==(const PrepareConversion&) const = default;
+};
+// CREATE UNIQUE INDEX CONCURRENTLY on the plain table (or history partition).
+struct BuildIndex {
+  TableRef table;
+  std::string name;
+  std::vector<std::string> columns;
+  bool operator==(const BuildIndex&) const = default;
+};
+// Drops what an interrupted BuildIndex left behind.
+struct DropInvalidIndex {
+  TableRef table;
+  std::string name;
+  bool operator==(const DropInvalidIndex&) const = default;
+};
+// From here on rows beyond the cut are diverted into the partitioned table.
+struct FenceConversion {
+  Conversion conversion;
+  bool operator==(const FenceConversion&) const = default;
+};
+// Moves the rows beyond the cut, proves that none is left (VALIDATE), and puts
+// the partitioned table in the plain one's place, with the plain one as its
+// partition [MINVALUE, cut): one transaction.
+struct FinishConversion {
+  Conversion conversion;
+  std::int64_t rows = 0;  // about as many are moved
+  bool operator==(const FinishConversion&) const = default;
+};
+// Takes the fence down again: rows beyond the cut stay in the table.
+struct UnfenceConversion {
+  Conversion conversion;
+  bool operator==(const UnfenceConversion&) const = default;
+};
+// Removes every trace of a conversion that is not fenced; rows that had been
+// diverted go back.
+struct AbandonConversion {
+  Conversion conversion;
+  bool keep_index = false;  // another attempt follows
+  bool operator==(const AbandonConversion&) const = default;
+};
+using Action = std::variant<FinalizeDetach, ForgetDetached, CreatePartition, CreateDefault, RemoveDefault,
+                            ReplacePartitions, BeginDrain, FinishDrain, ReattachPartition, AddBoundCheck,
+                            ValidateBoundCheck, DetachPartition, DropPartition, DeleteExpiredRows,
+                            AnalyzeParent, PrepareConversion, BuildIndex, DropInvalidIndex, FenceConversion,
+                            FinishConversion, UnfenceConversion, AbandonConversion>;
 
 // The value of the metric label `action`: "create_partition", ...  Stable.
 const char* Kind(const Action& action);

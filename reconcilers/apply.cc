@@ -152,6 +152,52 @@ class Model {
     }
   }
 
+  // Where the conversion stands, and what the partitioned table has meanwhile;
+  // the swap makes it this table.
+  void operator()(const PrepareConversion& a) {
+    table_->conversion = a.conversion;
+    for (const NewPartition& made : a.partitions) Insert(Made(made));
+    (*this)(CreateDefault{a.default_name});
+    table_->default_partition->partition.bound_check = Partition::BoundCheck::kValid;
+  }
+  void operator()(const BuildIndex& a) {
+    TableIndex index;
+    index.name = a.name;
+    index.unique = true;
+    index.columns = a.columns;
+    if (table_->anatomy) table_->anatomy->indexes.push_back(std::move(index));
+  }
+  void operator()(const DropInvalidIndex& a) {
+    if (!table_->anatomy) return;
+    std::erase_if(table_->anatomy->indexes, [&](const TableIndex& index) { return index.name == a.name; });
+  }
+  void operator()(const FenceConversion&) { table_->conversion->state = Conversion::State::kFenced; }
+  void operator()(const UnfenceConversion&) { table_->conversion->state = Conversion::State::kPrepared; }
+  void operator()(const AbandonConversion&) {
+    table_->conversion.reset();
+    table_->partitions.clear();
+    table_->default_partition.reset();
+  }
+
+  void operator()(const FinishConversion& a) {
+    Partition history = Made({a.conversion.history_name, {Bound::MinValue(), Bound::At(a.conversion.cut)}});
+    history.oid = table_->oid;
+    history.created_by_us = false;
+    history.rows = table_->rows;
+    table_->default_partition->partition.bound_check = Partition::BoundCheck::kNone;
+    Insert(std::move(history));
+    table_->oid = a.conversion.parent;
+    table_->kind = Table::Kind::kPartitioned;
+    table_->partitioned_by_key = true;
+    table_->conversion->state = Conversion::State::kConverted;
+    table_->anatomy.reset();
+    table_->rows = -1;
+    if (table_->ownership) {
+      table_->ownership->table = table_->oid;
+      table_->ownership->analyzed_at.reset();
+    }
+  }
+
   void operator()(const AnalyzeParent&) {
     if (!table_->ownership) table_->ownership = Ownership{};
     table_->ownership->analyzed_at = now_;

@@ -1,5 +1,7 @@
 #include "reconcilers/bookkeeping.h"
 
+#include <nlohmann/json.hpp>
+
 #include "reconcilers/bounds.h"
 #include "reconcilers/quote.h"
 
@@ -13,6 +15,11 @@ std::string RegClass(const std::string& schema, const std::string& name) {
 }
 
 std::string Number(std::int64_t number) { return std::to_string(number); }
+
+// Of a table that may have been made in the same transaction.
+std::string OidOf(const Table& table) {
+  return table.oid != 0 ? Number(table.oid) : RegClass(table.schema, table.name);
+}
 
 }  // namespace
 
@@ -52,6 +59,15 @@ std::vector<std::string> MigrationSql(int version) {
       "target_oid oid NOT NULL, target_schema text NOT NULL, target_name text NOT NULL, "
       "bound_from text NOT NULL, bound_to text NOT NULL, "
       "started_at timestamptz NOT NULL DEFAULT pg_catalog.now())",
+      // One row for each table that is, or was, converted.
+      "CREATE TABLE IF NOT EXISTS partition_controller.conversions ("
+      "plain_oid oid PRIMARY KEY, parent_oid oid NOT NULL UNIQUE, "
+      "state text NOT NULL CHECK (state IN ('prepared', 'fenced', 'converted', 'reverting')), "
+      "schema_name text NOT NULL, table_name text NOT NULL, parent_name text NOT NULL, "
+      "history_name text NOT NULL, primary_key text NOT NULL, key_index text NOT NULL, "
+      "cut text NOT NULL, shape text NOT NULL, no_way_back text NOT NULL DEFAULT '', "
+      "started_at timestamptz NOT NULL DEFAULT pg_catalog.now(), changed_at timestamptz NOT NULL DEFAULT "
+      "pg_catalog.now())",
       "DELETE FROM partition_controller.version",
       "INSERT INTO partition_controller.version VALUES (" + std::to_string(kBookkeepingVersion) + ")",
   };
@@ -105,7 +121,7 @@ std::string RecordMade(const Table& parent, const std::string& schema, const std
   return "INSERT INTO partition_controller.partitions (partition_oid, table_oid, state, made_by_us, "
          "schema_name, "
          "table_name, bound_from, bound_to) VALUES (" +
-         RegClass(schema, name) + ", " + Number(parent.oid) + ", 'attached', true, " + QuoteLiteral(schema) +
+         RegClass(schema, name) + ", " + OidOf(parent) + ", 'attached', true, " + QuoteLiteral(schema) +
          ", " + QuoteLiteral(name) + ", " + Text(range.from) + ", " + Text(range.to) +
          ") ON CONFLICT (partition_oid) DO UPDATE SET table_oid = EXCLUDED.table_oid, state = 'attached', "
          "made_by_us = true, schema_name = EXCLUDED.schema_name, table_name = EXCLUDED.table_name, "
@@ -152,6 +168,40 @@ std::string RecordDrain(const Table& parent, const Drain& drain) {
 
 std::string RecordDrained(const Table& parent) {
   return "DELETE FROM partition_controller.drains WHERE table_oid = " + Number(parent.oid);
+}
+
+std::string RecordConversion(const Table& plain, const Conversion& conversion) {
+  const auto parent = RegClass(plain.schema, conversion.parent_name);
+  return "INSERT INTO partition_controller.conversions (plain_oid, parent_oid, state, schema_name, "
+         "table_name, "
+         "parent_name, history_name, primary_key, key_index, cut, shape) VALUES (" +
+         Number(plain.oid) + ", " + parent + ", 'prepared', " + QuoteLiteral(plain.schema) + ", " +
+         QuoteLiteral(plain.name) + ", " + QuoteLiteral(conversion.parent_name) + ", " +
+         QuoteLiteral(conversion.history_name) + ", " +
+         QuoteLiteral(nlohmann::json(conversion.primary_key).dump()) + ", " +
+         QuoteLiteral(conversion.key_index) + ", " + Text(Bound::At(conversion.cut)) + ", " +
+         QuoteLiteral(conversion.shape) + ")";
+}
+
+std::string RecordConversionState(const Conversion& conversion, const char* state) {
+  return "UPDATE partition_controller.conversions SET state = " + QuoteLiteral(state) +
+         ", changed_at = pg_catalog.now() WHERE plain_oid = " + Number(conversion.plain);
+}
+
+std::string RecordConverted(const Table& plain, const Conversion& conversion) {
+  const std::string parent = RegClass(plain.schema, plain.name);
+  return "WITH keeper AS (UPDATE partition_controller.tables SET table_oid = " + parent +
+         ", analyzed_at = NULL WHERE table_oid = " + Number(plain.oid) +
+         ") UPDATE partition_controller.conversions SET state = 'converted', changed_at = pg_catalog.now() "
+         "WHERE "
+         "plain_oid = " +
+         Number(conversion.plain);
+}
+
+std::string RecordAbandoned(const Conversion& conversion) {
+  return "WITH made AS (DELETE FROM partition_controller.partitions WHERE table_oid = " +
+         Number(conversion.parent) +
+         ") DELETE FROM partition_controller.conversions WHERE plain_oid = " + Number(conversion.plain);
 }
 
 std::string RecordAnalyzed(const Table& parent) {

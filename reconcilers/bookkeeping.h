@@ -2,7 +2,7 @@
 //
 // One row for each table under a policy (who looks after it, the fencing
 // term), one for each partition that we made or detached, one for each drain
-// under way.  Every row is written in the transaction of the step it records.
+// under way, one for each conversion.  Every row is written in the transaction of the step it records.
 
 #ifndef PARTITION_CONTROLLER_RECONCILERS_BOOKKEEPING_H_
 #define PARTITION_CONTROLLER_RECONCILERS_BOOKKEEPING_H_
@@ -47,6 +47,11 @@ std::string RecordAttached(const TableRef& partition);
 std::string RecordGone(Oid partition);
 std::string RecordDrain(const Table& parent, const Drain& drain);
 std::string RecordDrained(const Table& parent);
+// `plain` is the table as it is before the swap.
+std::string RecordConversion(const Table& plain, const Conversion& conversion);
+std::string RecordConversionState(const Conversion& conversion, const char* state);
+std::string RecordConverted(const Table& plain, const Conversion& conversion);
+std::string RecordAbandoned(const Conversion& conversion);
 std::string RecordAnalyzed(const Table& parent);
 
 }  // namespace partition_controller

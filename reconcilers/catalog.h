@@ -16,16 +16,13 @@
 
 #include "crd/policy.h"
 #include "reconcilers/calendar.h"
+#include "reconcilers/conversion.h"
 #include "reconcilers/range.h"
 
 namespace partition_controller {
 
-// An object made earlier in the same plan has oid 0: it is known by name only
-// until the catalog is read again.
-using Oid = std::uint32_t;
-
 // The version of the bookkeeping schema that this program writes.
-inline constexpr int kBookkeepingVersion = 1;
+inline constexpr int kBookkeepingVersion = 2;
 
 struct Server {
   Instant time{};   // the server's clock when the snapshot was taken
@@ -157,8 +154,14 @@ struct Table {
   // Of each foreign key that points to the table: the statement that drops it.
   std::vector<std::string> referenced_by;
   std::vector<std::string> delete_triggers;  // the user's, on the default partition
+  // What a partition does not inherit either: "ALTER COLUMN "v" SET STATISTICS 500",
+  // and, from USING on, unique indexes that partitions have and the parent lacks.
+  std::vector<std::string> column_settings;
+  std::vector<std::string> leaf_uniques;
   std::vector<Attributes> attributes;
-  std::vector<Partition> partitions;  // without the default, ordered by range
+  // Without the default, ordered by range.  Of a plain table under conversion:
+  // those that wait beside it; on its way back, the children it inherits from.
+  std::vector<Partition> partitions;
   std::optional<DefaultPartition> default_partition;
   std::vector<Detached> detached;
   std::optional<Drain> drain;
@@ -166,6 +169,8 @@ struct Table {
   // The row for our policy if it names another table (a restored or replaced one).
   std::optional<Ownership> former;
   std::vector<std::string> taken_names;  // other relations in the schema whose names begin like ours
+  std::optional<Conversion> conversion;  // under way, or done by us
+  std::optional<Anatomy> anatomy;        // where NeedsAnatomy (plan.h) asks for it
   double rows = -1;                      // of a plain table
   std::optional<Instant> oldest_row;     // of a plain table, if asked for
   bool operator==(const Table&) const = default;

@@ -23,13 +23,6 @@ std::string ShortHash(std::string_view text) {
   return digits;
 }
 
-std::string FreeName(std::string_view table, const std::string& suffix, const std::set<std::string>& taken) {
-  std::string name = FitName(table, suffix);
-  for (int count = 2; taken.contains(name); ++count)
-    name = FitName(table, suffix + "_" + std::to_string(count));
-  return name;
-}
-
 std::string YearText(std::int64_t year) { return year > 0 ? Padded(year, 4) : "bc" + Padded(1 - year, 4); }
 
 std::string DateText(const CivilTime& civil) {
@@ -86,6 +79,13 @@ std::string EndText(const Bound& bound, const std::string& zone, bool hours) {
 
 }  // namespace
 
+std::string FreeName(std::string_view table, std::string_view suffix, const std::set<std::string>& taken) {
+  std::string name = FitName(table, suffix);
+  for (int count = 2; taken.contains(name); ++count)
+    name = FitName(table, std::string(suffix) + "_" + std::to_string(count));
+  return name;
+}
+
 std::string PartitionName(std::string_view table, const Range& range, const Calendar& calendar,
                           const std::set<std::string>& taken) {
   const std::string zone = calendar.granularity == Granularity::kHour ? "UTC" : calendar.zone;
@@ -110,5 +110,7 @@ std::string FitName(std::string_view table, std::string_view suffix) {
   const std::string_view kept = CutText(table, kMaxNameBytes - hash.size() - suffix.size());
   return std::string(kept).append(hash).append(suffix);
 }
+
+std::string KeyIndexName(std::string_view table) { return FitName(table, "_key_with_time"); }
 
 }  // namespace partition_controller

@@ -24,8 +24,13 @@ std::string PartitionName(std::string_view table, const Range& range, const Cale
                           const std::set<std::string>& taken);
 // "<table>_default", under the same rules.
 std::string DefaultName(std::string_view table, const std::set<std::string>& taken);
-// "<table><suffix>", cut and hashed in the same way.
+// "<table><suffix>", under the same rules.
+std::string FreeName(std::string_view table, std::string_view suffix, const std::set<std::string>& taken);
+// The same, whether it is free or not.
 std::string FitName(std::string_view table, std::string_view suffix);
+
+// The index that a conversion adds to the table for its primary key.
+std::string KeyIndexName(std::string_view table);
 
 }  // namespace partition_controller
 

@@ -61,6 +61,10 @@ std::vector<std::string> NamesMadeBy(const Action& action) {
   if (const auto* a = std::get_if<ReplacePartitions>(&action)) {
     for (const NewPartition& made : a->create) names.push_back(made.name);
   }
+  if (const auto* a = std::get_if<PrepareConversion>(&action)) {
+    for (const NewPartition& made : a->partitions) names.push_back(made.name);
+    names.insert(names.end(), {a->default_name, a->conversion.parent_name, a->conversion.history_name});
+  }
   return names;
 }
 
@@ -156,6 +160,11 @@ Plan MakePlan(const Policy& policy, const Catalog& catalog, const Now& now, cons
   }
   LookAhead(planning);
   const bool partitioned = planning.table.kind == Table::Kind::kPartitioned;
+  if (!partitioned && NeedsAnatomy(policy, catalog)) {
+    // What comes after is planned for the table that it makes.
+    Convert(planning);
+    return std::move(planning.plan);
+  }
   if (partitioned) {
     Repair(planning);
     Restore(planning);

@@ -93,6 +93,11 @@ std::vector<std::string> NamesMade(const Plan& plan);
 // expired rows, that is, rows before CutoffOf.
 std::vector<TableRef> ProbeOldest(const Policy& policy, const Catalog& catalog, const Now& now);
 
+// Whether a conversion, or its way back, must know what the table consists of.
+bool NeedsAnatomy(const Policy& policy, const Catalog& catalog);
+// From where on rows are counted in Anatomy::rows_beyond; nothing: they are not.
+std::optional<Instant> ProbeBeyond(const Policy& policy, const Catalog& catalog, const Now& now);
+
 // On the key's axis; nothing without retention.
 std::optional<Instant> CutoffOf(const Policy& policy, const Catalog& catalog, const Now& now);
 

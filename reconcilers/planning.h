@@ -70,11 +70,21 @@ void ClearDefault(Planning& planning);  // many expired rows in the default part
 void Provision(Planning& planning);
 void Retire(Planning& planning, const std::string& acknowledged);
 void Maintain(Planning& planning);
+void Convert(Planning& planning);  // instead of all but Preflight, for a plain table
+void Revert(Planning& planning);   // the way back
 
 // Where provisioning begins: partitions before it are not made.
 Instant WindowStart(const Planning& planning);
 // The end of the last premade period.
 Instant Horizon(const Planning& planning);
+
+// From here on rows are, or are to be, in other partitions than the history.
+// On the key's axis.
+Instant ConversionCut(const Planning& planning);
+// A unique index on a plain table or partition, built without stalling anybody.
+// False while somebody else is building it.
+bool ProvideUniqueIndex(Planning& planning, const TableRef& table, const std::string& name,
+                        const std::vector<std::string>& columns, const std::string& reason);
 
 // Whether the policy's windows are open at `at`, and if not, when the next one
 // opens (UTC).

@@ -93,10 +93,13 @@ bool CheckTable(Planning& p, const Catalog& catalog) {
 void CheckShape(Planning& p) {
   const Table& table = p.table;
   if (table.kind == Table::Kind::kPlain) {
-    if (p.enabled) {
+    const bool converts =
+        p.policy.partitioning.conversion == Partitioning::Conversion::kOnline || table.conversion;
+    if (p.enabled && !converts) {
       p.Refuse("NotPartitioned", p.Name() + " is not partitioned, and partitioning.state is Enabled",
-               "create it with PARTITION BY RANGE (" + QuoteName(p.policy.time_column) +
-                   "), or set partitioning.state: Disabled to have expired rows deleted",
+               "set partitioning.conversion: Online to have it partitioned by RANGE (" +
+                   QuoteName(p.policy.time_column) +
+                   ") where it stands, or partitioning.state: Disabled to have expired rows deleted",
                true);
     }
     return;
@@ -117,6 +120,9 @@ void CheckShape(Planning& p) {
 
 void CheckPrivileges(Planning& p) {
   const Table& table = p.table;
+  const bool makes_tables =
+      table.kind == Table::Kind::kPartitioned ||
+      (p.enabled && p.policy.partitioning.conversion == Partitioning::Conversion::kOnline);
   const std::string user = QuoteName(p.server.user);
   if (!table.owner_is_us) {
     p.Refuse("PrivilegeMissing",
@@ -126,12 +132,12 @@ void CheckPrivileges(Planning& p) {
                  " OWNER TO " + user + "; or name the owner in spec.connection.role",
              true);
   }
-  if (!table.may_create && table.kind == Table::Kind::kPartitioned) {
+  if (!table.may_create && makes_tables) {
     p.Refuse("PrivilegeMissing",
              "role " + user + " may not create tables in schema " + QuoteName(table.schema),
              "GRANT CREATE ON SCHEMA " + QuoteName(table.schema) + " TO " + user + ";", true);
   }
-  if (!table.owner_may_create && table.owner_is_us && table.kind == Table::Kind::kPartitioned) {
+  if (!table.owner_may_create && table.owner_is_us && makes_tables) {
     p.Refuse("PrivilegeMissing",
              "role " + QuoteName(table.owner) + ", which owns " + p.Name() +
                  " and gets its new partitions, may not create tables in schema " + QuoteName(table.schema),

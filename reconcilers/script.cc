@@ -32,9 +32,8 @@ void Block(const std::string& claim, const std::vector<std::string>& statements,
   *script += "COMMIT;\n";
 }
 
-std::vector<std::string> StatementsOf(const Action& action, const Policy& policy, const Table& table,
-                                      const Server& server) {
-  const Transaction transaction = Render(action, policy, table, server);
+std::vector<std::string> StatementsOf(const Action& action, const Transaction& transaction,
+                                      const Policy& policy, const Table& table) {
   std::vector<std::string> all = transaction.work;
   if (const auto* rows = std::get_if<DeleteExpiredRows>(&action)) {
     // In one go: nobody is there to count batches.
@@ -82,8 +81,12 @@ std::string RenderScript(const Plan& plan, const Policy& policy, const Catalog& 
   Block(ClaimSql(policy, table, catalog.server, "psql", false), {}, policy, &script);
   for (const Step& step : plan.steps) {
     script += "\n" + Comment(Describe(step.action, table)) + Comment("because: " + step.reason);
+    const Transaction transaction = Render(step.action, policy, table, catalog.server);
+    const bool alone = transaction.repeat == Transaction::Repeat::kAlone;
     Block(FenceSql(table.oid, ":partition_controller_term"),
-          StatementsOf(step.action, policy, table, catalog.server), policy, &script);
+          alone ? std::vector<std::string>() : StatementsOf(step.action, transaction, policy, table), policy,
+          &script);
+    if (alone) script += transaction.work.front() + ";\n";
     Apply(step.action, catalog.server.time, &table);
   }
   return script;

@@ -18,6 +18,7 @@ struct Transaction {
   enum class Repeat {
     kOnce,
     kUntilNoRows,  // the last statement of `work`, until it changes nothing
+    kAlone,        // `work` is one statement that runs outside a transaction
     kOverPages,    // the same over `pages_of`, kPagesPerBatch pages at a time: $1 and $2 are page numbers
   };
 
@@ -46,6 +47,10 @@ inline constexpr const char* kNotEmptyState = "PC002";
 
 // `table` is the table as it is when the action runs.
 Transaction Render(const Action& action, const Policy& policy, const Table& table, const Server& server);
+
+// An SQL expression: a fingerprint of all that a conversion carries over from
+// the plain table, but for what the conversion itself adds to it.
+std::string ShapeSql(Oid plain);
 
 // What every transaction of ours sets for itself, since nothing may depend on
 // the session: time zone, date style, search path, lock and idle timeouts, and

@@ -168,16 +168,9 @@ TEST(Partitioning, TakesOnlyWholeNumbers) {
   }
 }
 
-TEST(Partitioning, RefusesWhatIsNotSupportedYet) {
-  EXPECT_THAT(
-      ProblemsOf("partitioning: {conversion: Online}"),
-      ElementsAre(
-          "spec.partitioning.conversion: conversion: Online is not supported yet; write Never or leave "
-          "it out"));
-  EXPECT_THAT(ProblemsOf("partitioning: {conversion: Revert}"),
-              ElementsAre(HasSubstr("Revert is not supported yet")));
-  EXPECT_THAT(ProblemsOf("partitioning: {uniqueness: PerPartition}"),
-              ElementsAre(HasSubstr("PerPartition is not supported yet")));
+TEST(Partitioning, KnowsTheWordsForConversions) {
+  EXPECT_THAT(ProblemsOf("partitioning: {conversion: Online, uniqueness: PerPartition}"), IsEmpty());
+  EXPECT_THAT(ProblemsOf("partitioning: {conversion: Revert}"), IsEmpty());
   EXPECT_THAT(ProblemsOf("partitioning: {conversion: Onlin}"),
               ElementsAre(HasSubstr("did you mean 'Online'?")));
 }

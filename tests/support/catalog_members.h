@@ -137,12 +137,137 @@ void Members(Io& io, Ownership& o) {
   io("analyzedAt", analyzed_at);
 }
 
+inline Words<Conversion::State> WordsFor(Conversion::State) {
+  return {{Conversion::State::kPrepared, "Prepared"},
+          {Conversion::State::kFenced, "Fenced"},
+          {Conversion::State::kConverted, "Converted"},
+          {Conversion::State::kReverting, "Reverting"}};
+}
+
+template <typename Io>
+void Members(Io& io, Conversion& c) {
+  auto& [state, plain, parent, parent_name, history_name, primary_key, key_index, cut, shape, no_way_back] =
+      c;
+  io("state", state);
+  io("plain", plain);
+  io("parent", parent);
+  io("parentName", parent_name);
+  io("historyName", history_name);
+  io("primaryKey", primary_key);
+  io("keyIndex", key_index);
+  io("cut", cut);
+  io("shape", shape);
+  io("noWayBack", no_way_back);
+}
+
+template <typename Io>
+void Members(Io& io, AroundName& a) {
+  auto& [head, tail] = a;
+  io("head", head);
+  io("tail", tail);
+}
+
+template <typename Io>
+void Members(Io& io, TableIndex& i) {
+  auto& [name, unique, valid, building, holds_key, constraint, deferrable, definition, constraint_definition,
+         columns] = i;
+  io("name", name);
+  io("unique", unique);
+  io("valid", valid);
+  io("building", building);
+  io("holdsKey", holds_key);
+  io("constraint", constraint);
+  io("deferrable", deferrable);
+  io("definition", definition);
+  io("constraintDefinition", constraint_definition);
+  io("columns", columns);
+}
+
+template <typename Io>
+void Members(Io& io, TableConstraint& c) {
+  auto& [name, definition, type, validated, no_inherit] = c;
+  io("name", name);
+  io("definition", definition);
+  io("type", type);
+  io("validated", validated);
+  io("noInherit", no_inherit);
+}
+
+template <typename Io>
+void Members(Io& io, TableTrigger& t) {
+  auto& [name, create, enabled, for_each_row, transition_tables, on_rows_moved] = t;
+  io("name", name);
+  io("create", create);
+  io("enabled", enabled);
+  io("forEachRow", for_each_row);
+  io("transitionTables", transition_tables);
+  io("onRowsMoved", on_rows_moved);
+}
+
+template <typename Io>
+void Members(Io& io, DependentView& v) {
+  auto& [name, owner, ours, statement] = v;
+  io("name", name);
+  io("owner", owner);
+  io("ours", ours);
+  io("statement", statement);
+}
+
+template <typename Io>
+void Members(Io& io, PublishedBy& p) {
+  auto& [name, ours, via_root, by_name, tail] = p;
+  io("name", name);
+  io("ours", ours);
+  io("viaRoot", via_root);
+  io("byName", by_name);
+  io("tail", tail);
+}
+
+template <typename Io>
+void Members(Io& io, OwnedSequence& s) {
+  auto& [column, schema, name, identity] = s;
+  io("column", column);
+  io("schema", schema);
+  io("name", name);
+  io("identity", identity);
+}
+
+template <typename Io>
+void Members(Io& io, Anatomy& a) {
+  auto& [shape, indexes, constraints, triggers, row_policies, row_security, force_row_security, views,
+         publications, sequences, column_grants, comment, dependents, temporary, typed, inherits, has_rules,
+         key_generated, subscribed, bytes, rows_beyond, oldest_transaction] = a;
+  io("shape", shape);
+  io("indexes", indexes);
+  io("constraints", constraints);
+  io("triggers", triggers);
+  io("rowPolicies", row_policies);
+  io("rowSecurity", row_security);
+  io("forceRowSecurity", force_row_security);
+  io("views", views);
+  io("publications", publications);
+  io("sequences", sequences);
+  io("columnGrants", column_grants);
+  io("comment", comment);
+  io("dependents", dependents);
+  io("temporary", temporary);
+  io("typed", typed);
+  io("inherits", inherits);
+  io("hasRules", has_rules);
+  io("keyGenerated", key_generated);
+  io("subscribed", subscribed);
+  io("bytes", bytes);
+  io("rowsBeyond", rows_beyond);
+  io("oldestTransaction", oldest_transaction);
+}
+
 template <typename Io>
 void Members(Io& io, Table& t) {
   auto& [oid, schema, name, kind, owner, owner_is_us, may_create, owner_may_create, key_column_type,
          key_not_null, partitioned_by_key, partition_key, has_time_index, columns, overriding, foreign_keys,
-         references, referenced_by, delete_triggers, attributes, partitions, default_partition, detached,
-         drain, ownership, former, taken_names, rows, oldest_row] = t;
+         references, referenced_by, delete_triggers, column_settings, leaf_uniques, attributes, partitions,
+         default_partition, detached, drain, ownership, former, taken_names, conversion, anatomy, rows,
+         oldest_row] = t;
   io("oid", oid);
   io("schema", schema);
   io("name", name);
@@ -162,6 +287,8 @@ void Members(Io& io, Table& t) {
   io("references", references);
   io("referencedBy", referenced_by);
   io("deleteTriggers", delete_triggers);
+  io("columnSettings", column_settings);
+  io("leafUniques", leaf_uniques);
   io("attributes", attributes);
   io("partitions", partitions);
   io("defaultPartition", default_partition);
@@ -170,6 +297,8 @@ void Members(Io& io, Table& t) {
   io("ownership", ownership);
   io("former", former);
   io("takenNames", taken_names);
+  io("conversion", conversion);
+  io("anatomy", anatomy);
   io("rows", rows);
   io("oldestRow", oldest_row);
 }

@@ -23,8 +23,9 @@ CREATE TABLE IF NOT EXISTS partition_controller.tables (table_oid oid PRIMARY KE
 CREATE TABLE IF NOT EXISTS partition_controller.partitions (partition_oid oid PRIMARY KEY, table_oid oid NOT NULL, state text NOT NULL CHECK (state IN ('attached', 'detached')), made_by_us boolean NOT NULL, schema_name text NOT NULL, table_name text NOT NULL, bound_from text NOT NULL, bound_to text NOT NULL, recorded_at timestamptz NOT NULL DEFAULT pg_catalog.now(), detached_at timestamptz, drop_after timestamptz);
 CREATE INDEX IF NOT EXISTS partitions_table_oid_idx ON partition_controller.partitions (table_oid);
 CREATE TABLE IF NOT EXISTS partition_controller.drains (table_oid oid PRIMARY KEY, mode text NOT NULL CHECK (mode IN ('move', 'promote')), target_oid oid NOT NULL, target_schema text NOT NULL, target_name text NOT NULL, bound_from text NOT NULL, bound_to text NOT NULL, started_at timestamptz NOT NULL DEFAULT pg_catalog.now());
+CREATE TABLE IF NOT EXISTS partition_controller.conversions (plain_oid oid PRIMARY KEY, parent_oid oid NOT NULL UNIQUE, state text NOT NULL CHECK (state IN ('prepared', 'fenced', 'converted', 'reverting')), schema_name text NOT NULL, table_name text NOT NULL, parent_name text NOT NULL, history_name text NOT NULL, primary_key text NOT NULL, key_index text NOT NULL, cut text NOT NULL, shape text NOT NULL, no_way_back text NOT NULL DEFAULT '', started_at timestamptz NOT NULL DEFAULT pg_catalog.now(), changed_at timestamptz NOT NULL DEFAULT pg_catalog.now());
 DELETE FROM partition_controller.version;
-INSERT INTO partition_controller.version VALUES (1);
+INSERT INTO partition_controller.version VALUES (2);
 COMMIT;
 
 -- Makes the policy the table's keeper, unless another one is at work on it.

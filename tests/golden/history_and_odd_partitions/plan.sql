@@ -52,8 +52,8 @@ CREATE OR REPLACE FUNCTION partition_controller.divert_16400() RETURNS trigger L
   INSERT INTO "public"."telemetry_points_p20261120_20261201" ("id", "message_id", "device_id", "batch_id", "ts", "metrics", "created_at") VALUES (NEW."id", NEW."message_id", NEW."device_id", NEW."batch_id", NEW."ts", NEW."metrics", NEW."created_at") ON CONFLICT DO NOTHING;
   RETURN NULL;
 END$pc$;
-CREATE TRIGGER partition_controller_divert BEFORE INSERT OR UPDATE ON "public"."telemetry_points_default" FOR EACH ROW WHEN (NEW."ts" >= '2026-11-20 00:00:00+00'::timestamptz AND NEW."ts" < '2026-12-01 00:00:00+00'::timestamptz) EXECUTE FUNCTION partition_controller.divert_16400();
-ALTER TABLE "public"."telemetry_points_default" ENABLE ALWAYS TRIGGER partition_controller_divert;
+CREATE TRIGGER "partition_controller_divert" BEFORE INSERT OR UPDATE ON "public"."telemetry_points_default" FOR EACH ROW WHEN (NEW."ts" >= '2026-11-20 00:00:00+00'::timestamptz AND NEW."ts" < '2026-12-01 00:00:00+00'::timestamptz) EXECUTE FUNCTION partition_controller.divert_16400();
+ALTER TABLE "public"."telemetry_points_default" ENABLE ALWAYS TRIGGER "partition_controller_divert";
 ALTER TABLE "public"."telemetry_points_default" ADD CONSTRAINT partition_controller_drain CHECK ("ts" < '2026-11-20 00:00:00+00'::timestamptz OR "ts" >= '2026-12-01 00:00:00+00'::timestamptz) NOT VALID;
 INSERT INTO partition_controller.drains (table_oid, mode, target_oid, target_schema, target_name, bound_from, bound_to) VALUES (16400, 'move', '"public"."telemetry_points_p20261120_20261201"'::pg_catalog.regclass::pg_catalog.oid, 'public', 'telemetry_points_p20261120_20261201', '2026-11-20T00:00:00Z', '2026-12-01T00:00:00Z');
 COMMIT;

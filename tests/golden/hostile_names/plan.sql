@@ -53,8 +53,8 @@ CREATE OR REPLACE FUNCTION partition_controller.divert_16400() RETURNS trigger L
 'd\e	$$f$1$ü", NEW."tïme ""x""") ON CONFLICT DO NOTHING;
   RETURN NULL;
 END$pc$;
-CREATE TRIGGER partition_controller_divert BEFORE INSERT OR UPDATE ON "my ""schema"""."[31md" FOR EACH ROW WHEN (NEW."tïme ""x""" >= '2026-11-01 00:00:00+00'::timestamptz AND NEW."tïme ""x""" < '2026-12-01 00:00:00+00'::timestamptz) EXECUTE FUNCTION partition_controller.divert_16400();
-ALTER TABLE "my ""schema"""."[31md" ENABLE ALWAYS TRIGGER partition_controller_divert;
+CREATE TRIGGER "partition_controller_divert" BEFORE INSERT OR UPDATE ON "my ""schema"""."[31md" FOR EACH ROW WHEN (NEW."tïme ""x""" >= '2026-11-01 00:00:00+00'::timestamptz AND NEW."tïme ""x""" < '2026-12-01 00:00:00+00'::timestamptz) EXECUTE FUNCTION partition_controller.divert_16400();
+ALTER TABLE "my ""schema"""."[31md" ENABLE ALWAYS TRIGGER "partition_controller_divert";
 ALTER TABLE "my ""schema"""."[31md" ADD CONSTRAINT partition_controller_drain CHECK ("tïme ""x""" < '2026-11-01 00:00:00+00'::timestamptz OR "tïme ""x""" >= '2026-12-01 00:00:00+00'::timestamptz) NOT VALID;
 INSERT INTO partition_controller.drains (table_oid, mode, target_oid, target_schema, target_name, bound_from, bound_to) VALUES (16400, 'move', '"my ""schema"""."üüüüüüüüüüüüüüüüüüüüüüü_7928eafb_p202611"'::pg_catalog.regclass::pg_catalog.oid, 'my "schema"', 'üüüüüüüüüüüüüüüüüüüüüüü_7928eafb_p202611', '2026-11-01T00:00:00Z', '2026-12-01T00:00:00Z');
 COMMIT;

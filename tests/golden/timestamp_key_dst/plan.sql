@@ -40,8 +40,8 @@ CREATE OR REPLACE FUNCTION partition_controller.divert_16400() RETURNS trigger L
   INSERT INTO "public"."readings_p20261027" ("at", "value") VALUES (NEW."at", NEW."value") ON CONFLICT DO NOTHING;
   RETURN NULL;
 END$pc$;
-CREATE TRIGGER partition_controller_divert BEFORE INSERT OR UPDATE ON "public"."readings_default" FOR EACH ROW WHEN (NEW."at" >= '2026-10-27 00:00:00'::timestamp AND NEW."at" < '2026-10-28 00:00:00'::timestamp) EXECUTE FUNCTION partition_controller.divert_16400();
-ALTER TABLE "public"."readings_default" ENABLE ALWAYS TRIGGER partition_controller_divert;
+CREATE TRIGGER "partition_controller_divert" BEFORE INSERT OR UPDATE ON "public"."readings_default" FOR EACH ROW WHEN (NEW."at" >= '2026-10-27 00:00:00'::timestamp AND NEW."at" < '2026-10-28 00:00:00'::timestamp) EXECUTE FUNCTION partition_controller.divert_16400();
+ALTER TABLE "public"."readings_default" ENABLE ALWAYS TRIGGER "partition_controller_divert";
 ALTER TABLE "public"."readings_default" ADD CONSTRAINT partition_controller_drain CHECK ("at" < '2026-10-27 00:00:00'::timestamp OR "at" >= '2026-10-28 00:00:00'::timestamp) NOT VALID;
 INSERT INTO partition_controller.drains (table_oid, mode, target_oid, target_schema, target_name, bound_from, bound_to) VALUES (16400, 'move', '"public"."readings_p20261027"'::pg_catalog.regclass::pg_catalog.oid, 'public', 'readings_p20261027', '2026-10-27T00:00:00Z', '2026-10-28T00:00:00Z');
 COMMIT;

@@ -1,0 +1,303 @@
+#include "controller/anatomy_reader.h"
+
+#include "controller/fields.h"
+#include "reconcilers/sql.h"
+
+namespace partition_controller {
+namespace {
+
+char Letter(const std::optional<std::string>& field) {
+  return field && !field->empty() ? field->front() : ' ';
+}
+
+class AnatomyReader {
+ public:
+  AnatomyReader(Session& session, const Server& server, const Table& table, const std::string& time_column)
+      : session_(session),
+        server_(server),
+        oid_(std::to_string(table.oid)),
+        table_(table),
+        time_column_(time_column) {}
+
+  Anatomy Read() {
+    ReadTable();
+    ReadIndexes();
+    ReadConstraints();
+    ReadTriggers();
+    ReadPolicies();
+    ReadViews();
+    ReadPublications();
+    ReadSequences();
+    ReadColumnGrants();
+    ReadDependents();
+    return std::move(anatomy_);
+  }
+
+ private:
+  void ReadTable() {
+    const Row row =
+        session_
+            .Query(
+                "SELECT c.relpersistence = 't', c.reloftype <> 0, EXISTS (SELECT FROM "
+                "pg_catalog.pg_inherits WHERE inhrelid = c.oid OR inhparent = c.oid), EXISTS (SELECT FROM "
+                "pg_catalog.pg_rewrite WHERE ev_class = c.oid), a.attgenerated <> '', EXISTS (SELECT FROM "
+                "pg_catalog.pg_subscription_rel WHERE srrelid = c.oid), pg_catalog.pg_table_size(c.oid), "
+                "c.relrowsecurity, c.relforcerowsecurity, pg_catalog.obj_description(c.oid, 'pg_class'), "
+                "(SELECT extract(epoch FROM pg_catalog.max(pg_catalog.clock_timestamp() - "
+                "xact_start))::bigint FROM pg_catalog.pg_stat_activity WHERE pid <> "
+                "pg_catalog.pg_backend_pid()), " +
+                    ShapeSql(table_.oid) +
+                    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND "
+                    "a.attname = $2 AND NOT a.attisdropped WHERE c.oid = $1::oid",
+                {oid_, time_column_})
+            .rows.at(0);
+    anatomy_.temporary = Flag(row[0]);
+    anatomy_.typed = Flag(row[1]);
+    anatomy_.inherits = Flag(row[2]);
+    anatomy_.has_rules = Flag(row[3]);
+    anatomy_.key_generated = Flag(row[4]);
+    anatomy_.subscribed = Flag(row[5]);
+    anatomy_.bytes = Number(row[6]);
+    anatomy_.row_security = Flag(row[7]);
+    anatomy_.force_row_security = Flag(row[8]);
+    anatomy_.comment = row[9];
+    anatomy_.oldest_transaction = Number(row[10]);
+    anatomy_.shape = Text(row[11]);
+  }
+
+  void ReadIndexes() {
+    const Result found = session_.Query(
+        "SELECT c.relname, i.indisunique, i.indisvalid, EXISTS (SELECT FROM "
+        "pg_catalog.pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid), "
+        "a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]), k.contype, coalesce(k.condeferrable, "
+        "false), "
+        "CASE WHEN pg_catalog.length(d.def) - pg_catalog.length(pg_catalog.replace(d.def, ' USING ', '')) = "
+        "7 "
+        "THEN pg_catalog.substr(d.def, pg_catalog.strpos(d.def, ' USING ') + 1) END, "
+        "pg_catalog.pg_get_constraintdef(k.oid), "
+        "CASE WHEN i.indnatts = i.indnkeyatts AND i.indexprs IS NULL AND i.indpred IS NULL THEN (SELECT "
+        "pg_catalog.json_agg(b.attname ORDER BY u.ord) FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS u "
+        "(attnum, ord) JOIN pg_catalog.pg_attribute b ON b.attrelid = i.indrelid AND b.attnum = u.attnum) "
+        "END "
+        "FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid "
+        "JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attname = $2 AND NOT a.attisdropped "
+        "LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND "
+        "k.contype IN ('p', 'u', 'x') CROSS JOIN LATERAL (SELECT pg_catalog.pg_get_indexdef(i.indexrelid)) "
+        "AS "
+        "d (def) WHERE i.indrelid = $1::oid ORDER BY i.indexrelid",
+        {oid_, time_column_});
+    for (const Row& row : found.rows) {
+      TableIndex index;
+      index.name = Text(row[0]);
+      index.unique = Flag(row[1]);
+      index.valid = Flag(row[2]);
+      index.building = Flag(row[3]);
+      index.holds_key = Flag(row[4]);
+      index.constraint = Letter(row[5]);
+      index.deferrable = Flag(row[6]);
+      index.definition = Text(row[7]);
+      index.constraint_definition = Text(row[8]);
+      index.columns = Strings(row[9]);
+      anatomy_.indexes.push_back(std::move(index));
+    }
+  }
+
+  void ReadConstraints() {
+    const Result found = session_.Query(
+        "SELECT conname, pg_catalog.pg_get_constraintdef(oid), contype, convalidated, connoinherit FROM "
+        "pg_catalog.pg_constraint WHERE conrelid = $1::oid AND contype IN ('c', 'f') AND conname <> "
+        "'partition_controller_fence' ORDER BY oid",
+        {oid_});
+    for (const Row& row : found.rows) {
+      TableConstraint constraint;
+      constraint.name = Text(row[0]);
+      constraint.definition = Text(row[1]);
+      constraint.type = Letter(row[2]);
+      constraint.validated = Flag(row[3]);
+      // Of foreign keys it says that they are the table's own.
+      constraint.no_inherit = constraint.type == 'c' && Flag(row[4]);
+      anatomy_.constraints.push_back(std::move(constraint));
+    }
+  }
+
+  void ReadTriggers() {
+    // tgtype: 1 row, 4 insert, 8 delete (catalog/pg_trigger.h).
+    const Result found = session_.Query(
+        "SELECT t.tgname, CASE WHEN s.once THEN pg_catalog.substr(s.def, 1, s.at + 3) END, CASE WHEN s.once "
+        "THEN "
+        "pg_catalog.substr(s.def, s.at + pg_catalog.length(s.needle) - 1) END, t.tgenabled, t.tgtype & 1 <> "
+        "0, "
+        "t.tgoldtable IS NOT NULL OR t.tgnewtable IS NOT NULL, t.tgtype & 12 <> 0 "
+        "FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid JOIN "
+        "pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "CROSS JOIN LATERAL (SELECT pg_catalog.pg_get_triggerdef(t.oid) AS def, pg_catalog.format(' ON %I.%I "
+        "', "
+        "n.nspname, c.relname) AS needle) AS d "
+        "CROSS JOIN LATERAL (SELECT d.def, d.needle, pg_catalog.strpos(d.def, d.needle) AS at, "
+        "pg_catalog.length(d.def) - pg_catalog.length(pg_catalog.replace(d.def, d.needle, '')) = "
+        "pg_catalog.length(d.needle) AS once) AS s "
+        "WHERE t.tgrelid = $1::oid AND NOT t.tgisinternal AND t.tgname <> '00_partition_controller_divert' "
+        "ORDER BY t.tgname",
+        {oid_});
+    for (const Row& row : found.rows) {
+      TableTrigger trigger;
+      trigger.name = Text(row[0]);
+      trigger.create = {Text(row[1]), Text(row[2])};
+      trigger.enabled = Letter(row[3]);
+      trigger.for_each_row = Flag(row[4]);
+      trigger.transition_tables = Flag(row[5]);
+      trigger.on_rows_moved = Flag(row[6]);
+      anatomy_.triggers.push_back(std::move(trigger));
+    }
+  }
+
+  // `sql` returns a statement's text before and after the table's name.
+  std::vector<AroundName> Around(const std::string& sql) {
+    std::vector<AroundName> all;
+    for (const Row& row : session_.Query(sql, {oid_}).rows) all.push_back({Text(row[0]), Text(row[1])});
+    return all;
+  }
+
+  void ReadPolicies() {
+    anatomy_.row_policies = Around(
+        "SELECT pg_catalog.format('CREATE POLICY %I ON ', p.polname), pg_catalog.format(' AS %s FOR %s TO "
+        "%s%s%s', CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END, CASE p.polcmd WHEN 'r' "
+        "THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END, "
+        "(SELECT pg_catalog.string_agg(CASE WHEN r.oid = 0 THEN 'PUBLIC' ELSE "
+        "pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(r.oid)) END, ', ') FROM unnest(p.polroles) AS r "
+        "(oid)), ' USING (' || pg_catalog.pg_get_expr(p.polqual, p.polrelid) || ')', ' WITH CHECK (' || "
+        "pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) || ')') FROM pg_catalog.pg_policy p WHERE "
+        "p.polrelid = $1::oid ORDER BY p.polname");
+  }
+
+  void ReadViews() {
+    const Result found = session_.Query(
+        "SELECT pg_catalog.format('%I.%I', n.nspname, v.relname), "
+        "pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(v.relowner)), pg_catalog.pg_has_role(v.relowner, "
+        "'USAGE'), pg_catalog.format('CREATE OR REPLACE VIEW %I.%I%s AS %s', n.nspname, v.relname, ' WITH (' "
+        "|| "
+        "pg_catalog.array_to_string(v.reloptions, ', ') || ')', pg_catalog.rtrim(pg_catalog.pg_get_viewdef("
+        "v.oid), ';')) FROM pg_catalog.pg_class v JOIN pg_catalog.pg_namespace n ON n.oid = v.relnamespace "
+        "WHERE v.relkind = 'v' AND v.oid IN (SELECT w.ev_class FROM pg_catalog.pg_depend d JOIN "
+        "pg_catalog.pg_rewrite w ON w.oid = d.objid WHERE d.classid = "
+        "'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.refclassid = "
+        "'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = $1::oid) ORDER BY v.oid",
+        {oid_});
+    for (const Row& row : found.rows) {
+      anatomy_.views.push_back({Text(row[0]), Text(row[1]), Flag(row[2]), Text(row[3])});
+    }
+  }
+
+  void ReadPublications() {
+    // Column lists, row filters and FOR TABLES IN SCHEMA came with PostgreSQL 15.
+    const bool lists = server_.version >= 150'000;
+    const std::string tail = lists ? "coalesce((SELECT ' (' || "
+                                     "pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY "
+                                     "a.attnum) || ')' FROM pg_catalog.pg_attribute a WHERE a.attrelid = "
+                                     "r.prrelid AND a.attnum = ANY "
+                                     "(r.prattrs)), '') || coalesce(' WHERE (' || "
+                                     "pg_catalog.pg_get_expr(r.prqual, r.prrelid) || ')', "
+                                     "'')"
+                                   : "''";
+    const std::string in_schema =
+        lists ? " OR EXISTS (SELECT FROM pg_catalog.pg_publication_namespace s JOIN pg_catalog.pg_class c ON "
+                "c.relnamespace = s.pnnspid WHERE s.pnpubid = p.oid AND c.oid = $1::oid)"
+              : "";
+    const Result found = session_.Query(
+        "SELECT pg_catalog.quote_ident(p.pubname), pg_catalog.pg_has_role(p.pubowner, 'USAGE'), "
+        "p.pubviaroot, "
+        "r.oid IS NOT NULL, " +
+            tail +
+            " FROM pg_catalog.pg_publication p LEFT JOIN pg_catalog.pg_publication_rel r ON r.prpubid = "
+            "p.oid AND "
+            "r.prrelid = $1::oid WHERE r.oid IS NOT NULL OR p.puballtables" +
+            in_schema + " ORDER BY p.pubname",
+        {oid_});
+    for (const Row& row : found.rows) {
+      anatomy_.publications.push_back({Text(row[0]), Flag(row[1]), Flag(row[2]), Flag(row[3]), Text(row[4])});
+    }
+  }
+
+  void ReadSequences() {
+    const Result found = session_.Query(
+        "SELECT a.attname, n.nspname, s.relname, d.deptype = 'i' FROM pg_catalog.pg_depend d JOIN "
+        "pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_catalog.pg_namespace n ON "
+        "n.oid = "
+        "s.relnamespace JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = "
+        "d.refobjsubid "
+        "WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refclassid = "
+        "'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = $1::oid AND d.deptype IN ('a', 'i') "
+        "ORDER BY "
+        "s.oid",
+        {oid_});
+    for (const Row& row : found.rows) {
+      anatomy_.sequences.push_back({Text(row[0]), Text(row[1]), Text(row[2]), Flag(row[3])});
+    }
+  }
+
+  void ReadColumnGrants() {
+    anatomy_.column_grants = Around(
+        "SELECT pg_catalog.format('GRANT %s ON ', pg_catalog.string_agg(pg_catalog.format('%s (%I)', "
+        "x.privilege_type, a.attname), ', ' ORDER BY a.attnum, x.privilege_type)), pg_catalog.format(' TO "
+        "%s%s', "
+        "CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE "
+        "pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(x.grantee)) END, CASE WHEN x.is_grantable THEN ' "
+        "WITH "
+        "GRANT OPTION' END) FROM pg_catalog.pg_attribute a CROSS JOIN LATERAL "
+        "pg_catalog.aclexplode(a.attacl) x JOIN pg_catalog.pg_class c ON c.oid = a.attrelid WHERE a.attrelid "
+        "= "
+        "$1::oid AND a.attnum > 0 AND NOT a.attisdropped AND x.grantee <> c.relowner GROUP BY x.grantee, "
+        "x.is_grantable ORDER BY x.grantee, x.is_grantable");
+  }
+
+  // What PostgreSQL would name if the table were dropped, but for what belongs
+  // to the table and for what has been read above.
+  void ReadDependents() {
+    const Result found = session_.Query(
+        "SELECT DISTINCT pg_catalog.pg_describe_object(d.classid, coalesce(w.ev_class, d.objid), d.objsubid) "
+        "FROM (SELECT classid, objid, 0 AS objsubid FROM pg_catalog.pg_depend WHERE deptype = 'n' AND "
+        "((refclassid "
+        "= 'pg_catalog.pg_class'::pg_catalog.regclass AND refobjid = $1::oid) OR (refclassid = "
+        "'pg_catalog.pg_type'::pg_catalog.regclass AND refobjid IN (SELECT unnest(ARRAY[oid, typarray]) FROM "
+        "pg_catalog.pg_type WHERE typrelid = $1::oid)))) AS o "
+        "LEFT JOIN pg_catalog.pg_rewrite w ON o.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND "
+        "w.oid "
+        "= o.objid LEFT JOIN pg_catalog.pg_class v ON v.oid = w.ev_class "
+        "CROSS JOIN LATERAL (SELECT CASE WHEN w.oid IS NULL THEN o.classid ELSE "
+        "'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid END AS classid, o.objid, o.objsubid) AS "
+        "d "
+        "WHERE NOT (w.oid IS NOT NULL AND (v.relkind = 'v' OR w.ev_class = $1::oid)) "
+        "AND NOT (o.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND EXISTS (SELECT FROM "
+        "pg_catalog.pg_constraint k WHERE k.oid = o.objid AND (k.conrelid = $1::oid OR k.contype = 'f'))) "
+        "AND NOT (o.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND EXISTS (SELECT FROM "
+        "pg_catalog.pg_trigger t WHERE t.oid = o.objid AND t.tgrelid = $1::oid)) "
+        "AND NOT (o.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass AND EXISTS (SELECT FROM "
+        "pg_catalog.pg_policy p WHERE p.oid = o.objid AND p.polrelid = $1::oid)) "
+        "AND NOT (o.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND EXISTS (SELECT FROM "
+        "pg_catalog.pg_attrdef f WHERE f.oid = o.objid AND f.adrelid = $1::oid)) "
+        "AND NOT (o.classid = 'pg_catalog.pg_publication_rel'::pg_catalog.regclass AND EXISTS (SELECT FROM "
+        "pg_catalog.pg_publication_rel r WHERE r.oid = o.objid AND r.prrelid = $1::oid)) "
+        "AND NOT (o.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND (o.objid = $1::oid OR EXISTS "
+        "(SELECT "
+        "FROM pg_catalog.pg_index i WHERE i.indexrelid = o.objid AND i.indrelid = $1::oid))) "
+        "ORDER BY 1 LIMIT 20",
+        {oid_});
+    for (const Row& row : found.rows) anatomy_.dependents.push_back(Text(row[0]));
+  }
+
+  Session& session_;
+  const Server& server_;
+  const std::string oid_;
+  const Table& table_;
+  const std::string& time_column_;
+  Anatomy anatomy_;
+};
+
+}  // namespace
+
+Anatomy ReadAnatomy(Session& session, const Server& server, const Table& table,
+                    const std::string& time_column) {
+  return AnatomyReader(session, server, table, time_column).Read();
+}
+
+}  // namespace partition_controller

@@ -1,0 +1,430 @@
+// Convert: a plain table becomes partitioned where it stands.
+//
+// No row is copied.  The table itself becomes the partition of everything
+// before the cut, a period's start that lies ahead; a partitioned table that
+// was prepared beside it takes its name.  What the steps are and why they are
+// safe: docs/conversion.md.  Each step's state is in the catalog and in the
+// journal (Conversion), so that every run can go on where the last one ended.
+
+#include <algorithm>
+
+#include "reconcilers/bounds.h"
+#include "reconcilers/naming.h"
+#include "reconcilers/planning.h"
+#include "reconcilers/quote.h"
+
+namespace partition_controller {
+namespace {
+
+using State = Conversion::State;
+
+// The time from the first step to the swap: building an index and proving a
+// CHECK each read the table once, at more than 8 MiB/s on the smallest disks.
+constexpr std::chrono::hours kLeastLead{1};
+constexpr std::int64_t kBytesPerSecond = 4 << 20;
+
+// A fence this close to the present would soon divert what clients write now.
+constexpr std::chrono::minutes kTooClose{10};
+
+// Transactions older than this keep an index from being built, and the swap
+// from getting its lock.
+constexpr std::int64_t kLongTransaction = 600;
+
+TableRef PlainRef(const Planning& p) { return {p.table.oid, p.table.schema, p.table.name, ""}; }
+
+std::string List(const std::vector<std::string>& all) {
+  std::string text;
+  for (const std::string& one : all) text += (text.empty() ? "" : ", ") + one;
+  return text;
+}
+
+std::string ListOfNames(const std::vector<std::string>& names) {
+  std::vector<std::string> quoted;
+  quoted.reserve(names.size());
+  for (const std::string& name : names) quoted.push_back(QuoteName(name));
+  return List(quoted);
+}
+
+// "1.2 GiB", "340 MiB".
+std::string Size(std::int64_t bytes) {
+  const std::int64_t mebibytes = (bytes + (1 << 19)) >> 20;
+  if (mebibytes < 1'024) return std::to_string(std::max<std::int64_t>(1, mebibytes)) + " MiB";
+  const std::int64_t tenths = mebibytes * 10 / 1'024;
+  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " GiB";
+}
+
+// What reading the table once means.
+std::string OneScan(const Planning& p) {
+  const std::string rows =
+      p.table.rows > 0 ? " (about " + std::to_string(static_cast<std::int64_t>(p.table.rows)) + " rows)" : "";
+  return "reads the table once, " + Size(p.table.anatomy->bytes) + rows + "; readers and writers go on";
+}
+
+const TableIndex* PrimaryKey(const Anatomy& anatomy) {
+  const auto key = std::find_if(anatomy.indexes.begin(), anatomy.indexes.end(),
+                                [](const TableIndex& index) { return index.constraint == 'p'; });
+  return key == anatomy.indexes.end() ? nullptr : &*key;
+}
+
+// Unique, and no rule of a partitioned table.
+bool WouldWeaken(const TableIndex& index) { return index.unique && !index.holds_key; }
+
+class Preconditions {
+ public:
+  explicit Preconditions(Planning& p) : p_(p), a_(*p.table.anatomy) {}
+
+  void Check() {
+    CheckKind();
+    CheckKey();
+    CheckIndexes();
+    CheckUniqueness();
+    CheckConstraints();
+    CheckTriggers();
+    CheckDependents();
+    CheckReplication();
+  }
+
+ private:
+  void Refuse(const char* code, const std::string& message, const std::string& remedy) {
+    p_.Refuse(code, message, remedy, true);
+  }
+
+  void CheckKind() {
+    if (a_.temporary) Refuse("TemporaryTable", p_.Name() + " is temporary", "name a permanent table");
+    if (a_.typed) {
+      Refuse("TypedTable", p_.Name() + " was created OF a composite type",
+             "ALTER TABLE " + p_.Name() + " NOT OF;");
+    }
+    if (a_.inherits) {
+      Refuse(
+          "Inheritance", p_.Name() + " inherits from another table, or others inherit from it",
+          "end the inheritance (ALTER TABLE ... NO INHERIT ...): a partitioned table can take no part in it");
+    }
+    if (a_.has_rules) {
+      Refuse("RulesOnTable",
+             p_.Name() +
+                 " has rules (CREATE RULE), which rewrite queries in ways that cannot "
+                 "be carried over",
+             "replace them by triggers and drop them (\\d " + p_.Name() + " lists them)");
+    }
+  }
+
+  void CheckKey() {
+    const std::string column = QuoteName(p_.policy.time_column);
+    if (!p_.table.key_not_null) {
+      Refuse("KeyNullable", "column " + column + " may be NULL; such rows belong to no period",
+             "ALTER TABLE " + p_.Name() + " ALTER COLUMN " + column +
+                 " SET NOT NULL; (scans the table under lock, unless a valid CHECK (" + column +
+                 " IS NOT NULL) is there first)");
+    }
+    if (a_.key_generated) {
+      Refuse("KeyGenerated", "column " + column + " is generated, and cannot be a partition key",
+             "name an ordinary column in spec.timeColumn");
+    }
+  }
+
+  void CheckIndexes() {
+    for (const TableIndex& index : a_.indexes) {
+      const std::string name = QuoteName(p_.table.schema, index.name);
+      if (index.name == KeyIndexName(p_.table.name)) continue;
+      if (index.constraint == 'x') {
+        Refuse("ExclusionConstraint", "the exclusion constraint " + name + " cannot span partitions",
+               "ALTER TABLE " + p_.Name() + " DROP CONSTRAINT " + QuoteName(index.name) + ";");
+      } else if (!index.valid) {
+        Refuse("IndexInvalid",
+               "index " + name + " is invalid: attaching the table would build it anew, under lock",
+               index.building
+                   ? "wait until it is built"
+                   : "REINDEX INDEX CONCURRENTLY " + name + "; or DROP INDEX CONCURRENTLY " + name + ";");
+      } else if (index.definition.empty()) {
+        Refuse("IndexUnreadable", "the definition of index " + name + " cannot be carried over",
+               "rename the index or the table, so that neither name contains \" USING \"");
+      }
+    }
+    const TableIndex* key = PrimaryKey(a_);
+    if (key != nullptr && WouldWeaken(*key) && (key->columns.empty() || key->deferrable)) {
+      Refuse("PrimaryKeyUnfit",
+             "the primary key " + QuoteName(key->name) +
+                 " is deferrable or has INCLUDE columns; one with the time column cannot be made from it",
+             "replace it by a plain one");
+    }
+  }
+
+  void CheckUniqueness() {
+    if (p_.policy.partitioning.uniqueness == Partitioning::Uniqueness::kPerPartition) return;
+    std::vector<std::string> names;
+    for (const TableIndex& index : a_.indexes) {
+      if (WouldWeaken(index)) {
+        names.push_back(QuoteName(index.name) +
+                        (index.columns.empty() ? "" : " (" + ListOfNames(index.columns) + ")"));
+      }
+    }
+    if (names.empty()) return;
+    Refuse(
+        "UniquenessWouldWeaken",
+        List(names) + (names.size() == 1 ? " lacks" : " lack") + " the time column " +
+            QuoteName(p_.policy.time_column) +
+            ": a partitioned table enforces that only inside each partition. The same key with another time "
+            "in another partition would be accepted, and ON CONFLICT with such a key as its target would "
+            "fail",
+        "if the application can live with that, set partitioning.uniqueness: PerPartition. It can if a "
+        "repeated row has the same time, and it writes ON CONFLICT DO NOTHING without a target, or "
+        "remembers its keys in a table of their own");
+  }
+
+  void CheckConstraints() {
+    if (!p_.table.referenced_by.empty()) {
+      Refuse("ForeignKeysPointHere",
+             "foreign keys of other tables point to " + p_.Name() +
+                 ", to a key that a partitioned table cannot have without its time column",
+             List(p_.table.referenced_by));
+    }
+    for (const TableConstraint& constraint : a_.constraints) {
+      const std::string name = QuoteName(constraint.name);
+      if (!constraint.validated) {
+        Refuse(constraint.type == 'f' ? "ForeignKeyNotValid" : "CheckNotValid",
+               "constraint " + name + " is NOT VALID: attaching the table would check every row under lock",
+               "ALTER TABLE " + p_.Name() + " VALIDATE CONSTRAINT " + name +
+                   "; (scans the table; readers and writers go on)");
+      } else if (constraint.no_inherit) {
+        Refuse("CheckNoInherit",
+               "constraint " + name + " is NO INHERIT, which a partitioned table cannot have",
+               "ALTER TABLE " + p_.Name() + " DROP CONSTRAINT " + name +
+                   "; and add it again without NO INHERIT");
+      }
+    }
+  }
+
+  void CheckTriggers() {
+    bool on_rows_moved = false;
+    for (const TableTrigger& trigger : a_.triggers) {
+      const std::string name = QuoteName(trigger.name);
+      if (trigger.for_each_row && trigger.transition_tables) {
+        Refuse("TriggerUnfit",
+               "trigger " + name +
+                   " is FOR EACH ROW with transition tables, which partitioned tables do not "
+                   "support",
+               "make it FOR EACH STATEMENT, or drop it");
+      } else if (trigger.create.head.empty()) {
+        Refuse("TriggerUnreadable", "the definition of trigger " + name + " cannot be carried over",
+               "give the trigger or its columns names that do not contain the table's");
+      }
+      on_rows_moved = on_rows_moved || (trigger.on_rows_moved && trigger.enabled != 'D');
+    }
+    if (on_rows_moved && a_.rows_beyond > 0) {
+      const std::string column = QuoteName(p_.policy.time_column);
+      Refuse("RowsCannotMove",
+             std::to_string(a_.rows_beyond) + " rows lie beyond the cut (" + column +
+                 " >= " + ToString(Bound::At(ConversionCut(p_))) +
+                 ") and must move to other partitions, and INSERT or "
+                 "DELETE triggers would fire for them",
+             "correct their time or delete them (SELECT * FROM " + p_.Name() + " WHERE " + column +
+                 " >= " + QuoteLiteral(ToString(Bound::At(ConversionCut(p_)))) +
+                 ";), or disable the triggers until the conversion is done");
+    }
+  }
+
+  void CheckDependents() {
+    for (const DependentView& view : a_.views) {
+      if (view.ours) continue;
+      Refuse("PrivilegeMissing",
+             "view " + view.name + " must be pointed to the new table, and belongs to " + view.owner,
+             "GRANT " + view.owner + " TO " + QuoteName(p_.server.user) + "; or ALTER VIEW " + view.name +
+                 " OWNER TO " + QuoteName(p_.table.owner) + ";");
+    }
+    if (a_.dependents.empty()) return;
+    Refuse("DependentObjects",
+           List(a_.dependents) + (a_.dependents.size() == 1 ? " depends" : " depend") + " on " + p_.Name() +
+               " in a way that cannot be carried over, and would go on meaning the old table",
+           "drop what depends, and create it again once the table is partitioned");
+  }
+
+  void CheckReplication() {
+    if (a_.subscribed) {
+      Refuse("Subscribed", p_.Name() + " receives its rows from a subscription, which knows it by its oid",
+             "drop the subscription, or take the table out of it");
+    }
+    for (const PublishedBy& publication : a_.publications) {
+      if (!publication.via_root) {
+        Refuse("PublishesPartitions",
+               "publication " + publication.name +
+                   " would publish the rows under the names of the partitions, which subscribers do not have",
+               "ALTER PUBLICATION " + publication.name +
+                   " SET (publish_via_partition_root = true); (changes nothing while the table is plain)");
+      }
+      if (publication.by_name && !publication.ours) {
+        Refuse("PrivilegeMissing",
+               "publication " + publication.name + " names the table, and belongs to somebody else",
+               "ALTER PUBLICATION " + publication.name + " OWNER TO " + QuoteName(p_.table.owner) + ";");
+      }
+    }
+    if (!p_.table.attributes.empty() && p_.table.attributes.front().replica_identity == 'i') {
+      Refuse("ReplicaIdentityUnfit", "REPLICA IDENTITY USING INDEX cannot be carried over to partitions",
+             "ALTER TABLE " + p_.Name() + " REPLICA IDENTITY DEFAULT; (the primary key) or FULL");
+    }
+  }
+
+  Planning& p_;
+  const Anatomy& a_;
+};
+
+void Advise(Planning& p) {
+  const Anatomy& anatomy = *p.table.anatomy;
+  std::vector<std::string> weakened;
+  for (const TableIndex& index : anatomy.indexes) {
+    if (WouldWeaken(index) && !index.columns.empty())
+      weakened.push_back("(" + ListOfNames(index.columns) + ")");
+  }
+  if (!weakened.empty()) {
+    p.plan.advice.push_back("from the conversion on " + List(weakened) +
+                            " is unique inside each partition only, and ON CONFLICT with it as target fails: "
+                            "write ON CONFLICT DO "
+                            "NOTHING without a target, or remember the keys in a table of their own");
+  }
+  if (anatomy.oldest_transaction > kLongTransaction) {
+    p.plan.advice.push_back("a transaction has been open for " +
+                            std::to_string(anatomy.oldest_transaction / 60) +
+                            " min: building an index waits for it (SELECT pid, xact_start, query FROM "
+                            "pg_stat_activity ORDER BY xact_start)");
+  }
+}
+
+// In the database's folder, or wherever its tablespace is: that is not for a
+// client to see, so the plan says what is needed.
+std::string IndexCost(const Planning& p) {
+  const double rows = std::max(0.0, p.table.rows);
+  return "needs about " + Size(static_cast<std::int64_t>(rows * 40)) + " of disk, and " + OneScan(p);
+}
+
+Conversion Planned(const Planning& p) {
+  const Anatomy& anatomy = *p.table.anatomy;
+  Conversion conversion;
+  conversion.plain = p.table.oid;
+  conversion.cut = ConversionCut(p);
+  conversion.shape = anatomy.shape;
+  const std::set<std::string>& taken = p.TakenNames();
+  conversion.parent_name = FreeName(p.table.name, "_partitioned", taken);
+  conversion.history_name =
+      PartitionName(p.table.name, {Bound::MinValue(), Bound::At(conversion.cut)}, p.calendar, taken);
+  const TableIndex* key = PrimaryKey(anatomy);
+  if (key != nullptr && WouldWeaken(*key)) {
+    conversion.primary_key = key->columns;
+    conversion.key_index = KeyIndexName(p.table.name);
+  }
+  return conversion;
+}
+
+void Prepare(Planning& p) {
+  PrepareConversion prepare;
+  prepare.conversion = Planned(p);
+  std::set<std::string> taken = p.TakenNames();
+  const Bound cut = Bound::At(prepare.conversion.cut);
+  const Bound horizon = Bound::At(Horizon(p));
+  for (const Range& piece : cut < horizon ? Cut({cut, horizon}, p.calendar) : std::vector<Range>()) {
+    prepare.partitions.push_back({PartitionName(p.table.name, piece, p.calendar, taken), piece});
+    taken.insert(prepare.partitions.back().name);
+  }
+  prepare.default_name = DefaultName(p.table.name, taken);
+  p.Do(std::move(prepare), "conversion is Online: the table becomes the partition of everything before " +
+                               ToString(Bound::At(ConversionCut(p))) + ", and no row of it moves");
+}
+
+void GiveUp(Planning& p, bool keep_index, const std::string& reason) {
+  if (p.table.conversion->state == State::kFenced) p.Do(UnfenceConversion{*p.table.conversion}, reason);
+  p.Do(AbandonConversion{*p.table.conversion, keep_index}, reason);
+}
+
+// False while the index cannot be had.
+bool ProvideKeyIndex(Planning& p) {
+  const Conversion conversion = *p.table.conversion;
+  if (conversion.key_index.empty()) return true;
+  std::vector<std::string> columns = conversion.primary_key;
+  columns.push_back(p.policy.time_column);
+  return ProvideUniqueIndex(p, PlainRef(p), conversion.key_index, columns,
+                            "the primary key gets the time column; " + IndexCost(p));
+}
+
+}  // namespace
+
+bool ProvideUniqueIndex(Planning& p, const TableRef& table, const std::string& name,
+                        const std::vector<std::string>& columns, const std::string& reason) {
+  const std::vector<TableIndex>& indexes = p.table.anatomy->indexes;
+  const auto known = std::find_if(indexes.begin(), indexes.end(),
+                                  [&](const TableIndex& index) { return index.name == name; });
+  if (known != indexes.end() && (!known->unique || known->columns != columns || known->constraint != ' ')) {
+    p.Refuse("NameTaken", "index " + QuoteName(table.schema, name) + " is in the way of the one to be built",
+             "ALTER INDEX " + QuoteName(table.schema, name) + " RENAME TO ...;", true);
+    return false;
+  }
+  if (known != indexes.end() && known->valid) return true;
+  const BuildIndex build{table, name, columns};
+  if (known != indexes.end() && known->building) {
+    p.plan.waiting.push_back({build, "it is being built", std::nullopt});
+    return false;
+  }
+  if (known != indexes.end()) p.Do(DropInvalidIndex{table, name}, "building it was interrupted");
+  p.Do(build, reason);
+  return true;
+}
+
+Instant ConversionCut(const Planning& p) {
+  if (p.table.conversion) return p.table.conversion->cut;
+  const auto lead =
+      kLeastLead + std::chrono::seconds(p.table.anatomy ? p.table.anatomy->bytes / kBytesPerSecond : 0);
+  Instant cut = NextPeriod(PeriodStart(p.key_now, p.calendar), p.calendar);
+  while (cut < p.key_now + lead) cut = NextPeriod(cut, p.calendar);
+  return cut;
+}
+
+void Convert(Planning& p) {
+  const std::optional<Conversion>& known = p.table.conversion;
+  const bool wanted = p.enabled && p.policy.partitioning.conversion == Partitioning::Conversion::kOnline;
+  if (!wanted) {
+    GiveUp(p, false, p.enabled ? "conversion is no longer Online" : "partitioning.state is Disabled");
+    return;
+  }
+  if (!p.table.anatomy) return;  // somebody's lock is in the way of a closer look
+  Preconditions(p).Check();
+  if (p.plan.StopsEverything()) return;
+  if (known && known->shape != p.table.anatomy->shape) {
+    GiveUp(p, true, "the table has been altered since the conversion began");
+    return;
+  }
+  if (known && known->cut < p.key_now + kTooClose) {
+    GiveUp(
+        p, true,
+        "the cut " + ToString(Bound::At(known->cut)) + " is no longer far enough ahead; a later one follows");
+    return;
+  }
+  Advise(p);
+  if (!known) Prepare(p);
+  if (!ProvideKeyIndex(p)) return;
+  if (known->state == State::kPrepared) {
+    p.Do(
+        FenceConversion{*known},
+        "rows beyond the cut must not reach the table any more; those that come now show once it is swapped");
+  }
+  const std::int64_t rows = p.table.anatomy->rows_beyond;
+  p.Do(FinishConversion{*known, rows}, OneScan(p) + ", then swaps the tables in milliseconds");
+}
+
+bool NeedsAnatomy(const Policy& policy, const Catalog& catalog) {
+  if (!catalog.table || !KeyTypeOf(catalog.table->key_column_type)) return false;
+  const Table& table = *catalog.table;
+  const Partitioning& wanted = policy.partitioning;
+  if (table.kind == Table::Kind::kPartitioned) {
+    return table.conversion && wanted.conversion == Partitioning::Conversion::kRevert;
+  }
+  if (table.kind != Table::Kind::kPlain) return false;
+  return table.conversion || (wanted.state == Partitioning::State::kEnabled &&
+                              wanted.conversion == Partitioning::Conversion::kOnline);
+}
+
+std::optional<Instant> ProbeBeyond(const Policy& policy, const Catalog& catalog, const Now& now) {
+  if (!catalog.table || catalog.table->kind != Table::Kind::kPlain || !catalog.table->anatomy) {
+    return std::nullopt;
+  }
+  return ConversionCut(Planning(policy, catalog, now));
+}
+
+}  // namespace partition_controller

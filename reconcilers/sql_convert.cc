@@ -1,0 +1,414 @@
+#include "reconcilers/sql_convert.h"
+
+#include <algorithm>
+
+#include "reconcilers/acl.h"
+#include "reconcilers/bookkeeping.h"
+#include "reconcilers/bounds.h"
+#include "reconcilers/naming.h"
+#include "reconcilers/quote.h"
+
+namespace partition_controller {
+namespace {
+
+constexpr const char* kFenceCheck = "partition_controller_fence";
+// Before all other triggers, whose names decide when they fire (manual, 39.1):
+// a diverted row meets the application's own ones where it goes, once.
+constexpr const char* kFence = "00_partition_controller_divert";
+
+std::string RegClass(const std::string& quoted) { return QuoteLiteral(quoted) + "::pg_catalog.regclass"; }
+
+bool OnParent(const TableIndex& index) { return !index.unique || index.holds_key; }
+
+const char* EnableTrigger(char enabled) {
+  switch (enabled) {
+    case 'D':
+      return "DISABLE TRIGGER ";
+    case 'R':
+      return "ENABLE REPLICA TRIGGER ";
+    case 'A':
+      return "ENABLE ALWAYS TRIGGER ";
+    default:
+      return nullptr;
+  }
+}
+
+std::string KeyList(const std::vector<std::string>& columns) {
+  std::string text;
+  for (const std::string& column : columns) text += (text.empty() ? "" : ", ") + QuoteName(column);
+  return text;
+}
+
+}  // namespace
+
+std::string ShapeSql(Oid plain) {
+  const std::string oid = std::to_string(plain);
+  const std::string views =
+      "(SELECT DISTINCT w.ev_class FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite w ON w.oid = "
+      "d.objid "
+      "WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.refclassid = "
+      "'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = " +
+      oid + " AND w.ev_class <> " + oid + ")";
+  return "(SELECT pg_catalog.md5(pg_catalog.string_agg(s.line, E'\\n' ORDER BY s.line COLLATE \"C\")) FROM ("
+         // Columns.
+         "SELECT pg_catalog.concat_ws(' ', 'column', a.attnum, a.attname, "
+         "pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated, "
+         "a.attcollation, a.attstorage, a.attstattarget, a.attacl, a.attoptions, "
+         "pg_catalog.pg_get_expr(d.adbin, d.adrelid)) AS line FROM pg_catalog.pg_attribute a LEFT JOIN "
+         "pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE a.attrelid = " +
+         oid +
+         " AND a.attnum > 0 AND NOT a.attisdropped"
+         // Constraints (PostgreSQL 18 shows NOT NULL among them).
+         " UNION ALL SELECT pg_catalog.concat_ws(' ', 'constraint', conname, contype, convalidated, "
+         "condeferrable, connoinherit, pg_catalog.pg_get_constraintdef(oid)) FROM pg_catalog.pg_constraint "
+         "WHERE conrelid = " +
+         oid + " AND contype <> 'n' AND conname <> " + QuoteLiteral(kFenceCheck) +
+         // Indexes, without the ones that a conversion makes.
+         " UNION ALL SELECT pg_catalog.concat_ws(' ', 'index', i.indexrelid, "
+         "pg_catalog.pg_get_indexdef(i.indexrelid)) FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON "
+         "c.oid = i.indexrelid JOIN pg_catalog.pg_class t ON t.oid = i.indrelid WHERE i.indrelid = " +
+         oid + " AND c.relname NOT LIKE '%\\_key\\_with\\_time'" +
+         " UNION ALL SELECT pg_catalog.concat_ws(' ', 'trigger', pg_catalog.pg_get_triggerdef(oid), "
+         "tgenabled) FROM pg_catalog.pg_trigger WHERE tgrelid = " +
+         oid + " AND NOT tgisinternal AND tgname <> " + QuoteLiteral(kFence) +
+         " UNION ALL SELECT pg_catalog.concat_ws(' ', 'policy', polname, polcmd, polpermissive, polroles, "
+         "pg_catalog.pg_get_expr(polqual, polrelid), pg_catalog.pg_get_expr(polwithcheck, polrelid)) FROM "
+         "pg_catalog.pg_policy WHERE polrelid = " +
+         oid +
+         " UNION ALL SELECT pg_catalog.concat_ws(' ', 'table', relname, relnamespace, relowner, relacl, "
+         "relrowsecurity, relforcerowsecurity, relreplident, reloptions, relpersistence, reltablespace) FROM "
+         "pg_catalog.pg_class WHERE oid = " +
+         oid +
+         " UNION ALL SELECT pg_catalog.concat_ws(' ', 'comment', objsubid, description) FROM "
+         "pg_catalog.pg_description WHERE objoid = " +
+         oid +
+         " AND classoid = 'pg_catalog.pg_class'::pg_catalog.regclass"
+         " UNION ALL SELECT pg_catalog.concat_ws(' ', 'view', c.oid, c.relnamespace, c.relname, c.relowner, "
+         "c.reloptions, pg_catalog.pg_get_viewdef(c.oid)) FROM pg_catalog.pg_class c WHERE c.oid IN " +
+         views +
+         " UNION ALL SELECT pg_catalog.concat_ws(' ', 'published', p.pubname, p.pubviaroot, "
+         "(pg_catalog.to_jsonb(r) - 'oid')) FROM pg_catalog.pg_publication p JOIN "
+         "pg_catalog.pg_publication_rel r ON r.prpubid = p.oid WHERE r.prrelid = " +
+         oid +
+         " UNION ALL SELECT pg_catalog.concat_ws(' ', 'sequence', d.objid, d.refobjsubid, d.deptype) FROM "
+         "pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND "
+         "d.refclassid "
+         "= 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = " +
+         oid +
+         " AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i') AND EXISTS (SELECT FROM pg_catalog.pg_class "
+         "c WHERE c.oid = d.objid AND c.relkind = 'S')) s)";
+}
+
+std::string ConversionSql::Here(const std::string& name) const { return QuoteName(table_.schema, name); }
+
+std::string ConversionSql::IndexName(const std::string& table, std::size_t i) {
+  return FitName(table, "_idx" + std::to_string(i + 1));
+}
+
+void ConversionSql::operator()(const PrepareConversion& a) {
+  MakePartitioned(a);
+  out_.work.push_back(RecordConversion(table_, a.conversion));
+  // On the empty table a foreign key costs nothing.
+  std::vector<std::string> keys;
+  for (const TableConstraint& constraint : table_.anatomy->constraints) {
+    if (constraint.type != 'f') continue;
+    keys.push_back("ALTER TABLE " + Here(a.conversion.parent_name) + " ADD CONSTRAINT " +
+                   QuoteName(constraint.name) + " " + constraint.definition);
+  }
+  if (keys.empty()) return;
+  LockReferences(kWriters);
+  out_.swift.insert(out_.swift.end(), keys.begin(), keys.end());
+}
+
+void ConversionSql::MakePartitioned(const PrepareConversion& a) {
+  const Anatomy& anatomy = *table_.anatomy;
+  const std::string name = Here(a.conversion.parent_name);
+  std::vector<std::string>& work = out_.work;
+  work.push_back("CREATE TABLE " + name + " (LIKE " + parent_ +
+                 " INCLUDING ALL EXCLUDING INDEXES) PARTITION BY RANGE (" + column_ + ")");
+  Table partitioned = table_;
+  partitioned.oid = 0;
+  partitioned.name = a.conversion.parent_name;
+  partitioned.references.clear();  // no foreign key stands on it yet
+  // New partitions look like the plain table.
+  Partition plain;
+  plain.oid = table_.oid;
+  partitioned.partitions = {plain};
+  partitioned.default_partition.reset();
+  for (const std::string& setting : table_.column_settings)
+    work.push_back("ALTER TABLE " + name + " " + setting);
+  if (anatomy.comment) work.push_back("COMMENT ON TABLE " + name + " IS " + QuoteLiteral(*anatomy.comment));
+  AddIndexes(a.conversion, &partitioned);
+  AddTriggers(name);
+  AddPartitions(a, partitioned);
+  if (!table_.attributes.empty()) {
+    const Attributes& known = table_.attributes.front();
+    if (known.replica_identity == 'f' || known.replica_identity == 'n') {
+      work.push_back("ALTER TABLE ONLY " + name + " REPLICA IDENTITY " +
+                     (known.replica_identity == 'f' ? "FULL" : "NOTHING"));
+    }
+    std::vector<Grant> grants = ParseAcl(known.acl).value_or(std::vector<Grant>());
+    std::erase_if(grants, [&](const Grant& grant) { return grant.grantee == known.owner; });
+    for (std::string& grant : GrantSql(grants, name)) work.push_back(std::move(grant));
+  }
+  for (const AroundName& grant : anatomy.column_grants) work.push_back(grant.On(name));
+  for (const AroundName& policy : anatomy.row_policies) work.push_back(policy.On(name));
+  if (anatomy.row_security) work.push_back("ALTER TABLE " + name + " ENABLE ROW LEVEL SECURITY");
+  if (anatomy.force_row_security) work.push_back("ALTER TABLE " + name + " FORCE ROW LEVEL SECURITY");
+  if (server_.user != table_.owner)
+    work.push_back("ALTER TABLE " + name + " OWNER TO " + QuoteName(table_.owner));
+}
+
+void ConversionSql::AddIndexes(const Conversion& conversion, Table* partitioned) {
+  const std::string name = Here(conversion.parent_name);
+  const std::vector<TableIndex>& indexes = table_.anatomy->indexes;
+  for (std::size_t i = 0; i < indexes.size(); ++i) {
+    const TableIndex& index = indexes[i];
+    if (index.name == conversion.key_index || index.name == KeyIndexName(table_.name)) continue;
+    const std::string own = QuoteName(IndexName(conversion.parent_name, i));
+    if (index.constraint == 'p') {
+      out_.work.push_back("ALTER TABLE " + name + " ADD CONSTRAINT " + own + " " +
+                          (OnParent(index)
+                               ? index.constraint_definition
+                               : "PRIMARY KEY (" + KeyList(index.columns) + ", " + column_ + ")"));
+    } else if (!OnParent(index)) {
+      partitioned->leaf_uniques.push_back(index.definition);
+    } else if (index.constraint == 'u') {
+      out_.work.push_back("ALTER TABLE " + name + " ADD CONSTRAINT " + own + " " +
+                          index.constraint_definition);
+    } else {
+      out_.work.push_back(std::string("CREATE ") + (index.unique ? "UNIQUE " : "") + "INDEX " + own + " ON " +
+                          name + " " + index.definition);
+    }
+  }
+}
+
+void ConversionSql::AddTriggers(const std::string& table) {
+  for (const TableTrigger& trigger : table_.anatomy->triggers) {
+    out_.work.push_back(trigger.create.On(table));
+    if (const char* enable = EnableTrigger(trigger.enabled)) {
+      out_.work.push_back("ALTER TABLE " + table + " " + enable + QuoteName(trigger.name));
+    }
+  }
+}
+
+void ConversionSql::AddPartitions(const PrepareConversion& a, const Table& partitioned) {
+  class Maker : public SqlWriter {
+   public:
+    using SqlWriter::SqlWriter;
+    void Make(const std::string& name) { MakeLikeParent(name); }
+    void MakeAndAttach(const NewPartition& partition) {
+      const std::string table = QuoteName(table_.schema, partition.name);
+      MakeLikeParent(partition.name);
+      Attach(table, partition.range);
+      out_.work.push_back(std::move(out_.swift.back()));  // nobody uses the parent yet
+      out_.swift.clear();
+      out_.work.push_back("ANALYZE " + table);
+      out_.work.push_back(RecordMade(table_, table_.schema, partition.name, partition.range));
+    }
+  };
+  Maker maker(policy_, partitioned, server_);
+  for (const NewPartition& partition : a.partitions) maker.MakeAndAttach(partition);
+  // Stated as a CHECK, so that the history is attached without reading what
+  // has been diverted here.
+  maker.Make(a.default_name);
+  const std::vector<std::string> made = maker.Take().work;
+  out_.work.insert(out_.work.end(), made.begin(), made.end());
+  const std::string fallback = Here(a.default_name);
+  out_.work.push_back("ALTER TABLE " + fallback + " ADD CONSTRAINT " + kBoundCheck + " CHECK (" + column_ +
+                      " >= " + LiteralSql(Bound::At(a.conversion.cut), key_) + ")");
+  out_.work.push_back("ALTER TABLE " + Here(a.conversion.parent_name) + " ATTACH PARTITION " + fallback +
+                      " DEFAULT");
+}
+
+void ConversionSql::operator()(const BuildIndex& a) {
+  out_.repeat = Transaction::Repeat::kAlone;
+  out_.work.push_back("CREATE UNIQUE INDEX CONCURRENTLY " + QuoteName(a.name) + " ON " + Quoted(a.table) +
+                      " (" + KeyList(a.columns) + ")");
+}
+
+void ConversionSql::operator()(const DropInvalidIndex& a) {
+  Gentle(a.table);
+  LockExclusive(a.table);
+  Expect(a.table);
+  out_.swift.push_back(Raise("(SELECT indisvalid FROM pg_catalog.pg_index WHERE indexrelid = " +
+                                 RegClass(Here(a.name)) + ") IS DISTINCT FROM false",
+                             "index " + Here(a.name) + " is not invalid any more", kStaleState));
+  out_.swift.push_back("DROP INDEX " + Here(a.name));
+}
+
+void ConversionSql::operator()(const FenceConversion& a) {
+  const std::string cut = LiteralSql(Bound::At(a.conversion.cut), key_);
+  Gentle(Plain());
+  LockExclusive(Plain());
+  Expect(Plain());
+  ExpectShape(a.conversion);
+  // With row security the writer's own rights decide, there as here: nobody may
+  // write a row of the future that its policies would refuse.
+  out_.swift.push_back(DivertFunction(Plain(), Here(a.conversion.parent_name),
+                                      table_.anatomy->row_security ? "INVOKER" : "DEFINER"));
+  CreateDivert(Plain(), kFence, "NEW." + column_ + " >= " + cut);
+  out_.swift.push_back("ALTER TABLE " + parent_ + " ADD CONSTRAINT " + kFenceCheck + " CHECK (" + column_ +
+                       " < " + cut + ") NOT VALID");
+  out_.swift.push_back(RecordConversionState(a.conversion, "fenced"));
+}
+
+void ConversionSql::DropDivert() {
+  out_.swift.push_back("DROP TRIGGER " + QuoteName(kFence) + " ON " + parent_);
+  out_.swift.push_back("DROP FUNCTION " + FunctionName() + "()");
+}
+
+void ConversionSql::ExpectShape(const Conversion& conversion) {
+  out_.swift.push_back(Raise(ShapeSql(table_.oid) + " IS DISTINCT FROM " + QuoteLiteral(conversion.shape),
+                             parent_ + " has been altered since the conversion began", kStaleState));
+}
+
+void ConversionSql::LockViews() {
+  // LOCK TABLE would lock all tables below the view.  An owner that stays the
+  // same changes nothing, under the same lock as one that does not.
+  for (const DependentView& view : table_.anatomy->views) {
+    out_.contended.push_back("pg_catalog.to_regclass(" + QuoteLiteral(view.name) + ")::pg_catalog.oid");
+    out_.swift.push_back("ALTER VIEW " + view.name + " OWNER TO " + view.owner);
+  }
+}
+
+void ConversionSql::operator()(const FinishConversion& a) {
+  const std::string cut = LiteralSql(Bound::At(a.conversion.cut), key_);
+  const std::string partitioned = Here(a.conversion.parent_name);
+  out_.urgent = true;
+  out_.work.push_back(MoveRows(parent_, partitioned, column_ + " >= " + cut));
+  // A deferred foreign key would otherwise leave events pending, and no table
+  // that has some can be altered.
+  out_.work.push_back("SET CONSTRAINTS ALL IMMEDIATE");
+  out_.work.push_back("ALTER TABLE " + parent_ + " VALIDATE CONSTRAINT " + kFenceCheck);
+  Gentle(Plain());
+  LockViews();
+  LockReferences(kEverybody);
+  LockExclusive(Plain());
+  out_.swift.push_back("LOCK TABLE ONLY " + partitioned + " IN ACCESS EXCLUSIVE MODE");
+  Expect(Plain());
+  ExpectShape(a.conversion);
+  DropDivert();
+  // The partitioned table has these, and gives them to its partitions.
+  for (const TableTrigger& trigger : table_.anatomy->triggers) {
+    out_.swift.push_back("DROP TRIGGER " + QuoteName(trigger.name) + " ON " + parent_);
+  }
+  MoveSequences(a.conversion);
+  ExchangeNames(a.conversion);
+  AttachHistory(a.conversion);
+  PointOthersHere(a.conversion);
+  out_.swift.push_back(RecordConverted(table_, a.conversion));
+}
+
+void ConversionSql::MoveSequences(const Conversion& conversion) {
+  const std::string partitioned = Here(conversion.parent_name);
+  for (const OwnedSequence& sequence : table_.anatomy->sequences) {
+    const std::string name = QuoteName(sequence.schema, sequence.name);
+    const std::string column = QuoteName(sequence.column);
+    if (!sequence.identity) {
+      out_.swift.push_back("ALTER SEQUENCE " + name + " OWNED BY " + partitioned + "." + column);
+      continue;
+    }
+    const std::string own = "pg_catalog.pg_get_serial_sequence(" + QuoteLiteral(partitioned) + ", " +
+                            QuoteLiteral(sequence.column) + ")";
+    out_.swift.push_back("SELECT pg_catalog.setval(" + own +
+                         "::pg_catalog.regclass, last_value, is_called) FROM " + name);
+    out_.swift.push_back("ALTER TABLE " + parent_ + " ALTER COLUMN " + column + " DROP IDENTITY");
+    out_.swift.push_back("DO " +
+                         DollarQuote("BEGIN\n  EXECUTE pg_catalog.format('ALTER SEQUENCE %s RENAME TO %I', " +
+                                     own + ", " + QuoteLiteral(sequence.name) + ");\nEND"));
+  }
+}
+
+void ConversionSql::ExchangeNames(const Conversion& conversion) {
+  const std::string history = Here(conversion.history_name);
+  out_.swift.push_back("ALTER TABLE " + parent_ + " RENAME TO " + QuoteName(conversion.history_name));
+  out_.swift.push_back("ALTER TABLE " + Here(conversion.parent_name) + " RENAME TO " +
+                       QuoteName(table_.name));
+  const std::vector<TableIndex>& indexes = table_.anatomy->indexes;
+  for (std::size_t i = 0; i < indexes.size(); ++i) {
+    const TableIndex& index = indexes[i];
+    if (index.name == conversion.key_index || index.name == KeyIndexName(table_.name)) continue;
+    if (index.constraint == 'p' && !OnParent(index)) {
+      out_.swift.push_back("ALTER TABLE " + history + " DROP CONSTRAINT " + QuoteName(index.name));
+      out_.swift.push_back("ALTER TABLE " + history + " ADD CONSTRAINT " +
+                           QuoteName(IndexName(conversion.history_name, i)) + " PRIMARY KEY USING INDEX " +
+                           QuoteName(conversion.key_index));
+    } else if (OnParent(index)) {
+      out_.swift.push_back("ALTER INDEX " + Here(index.name) + " RENAME TO " +
+                           QuoteName(IndexName(conversion.history_name, i)));
+    } else {
+      continue;  // stays what it is, inside the history
+    }
+    out_.swift.push_back("ALTER INDEX " + Here(IndexName(conversion.parent_name, i)) + " RENAME TO " +
+                         QuoteName(index.name));
+  }
+}
+
+// By now `parent_` is the partitioned table's name.
+void ConversionSql::AttachHistory(const Conversion& conversion) {
+  const std::string history = Here(conversion.history_name);
+  const auto tail = [](const std::string& index) {
+    const std::string definition = "pg_catalog.pg_get_indexdef(" + index + ".indexrelid)";
+    return "pg_catalog.substr(" + definition + ", pg_catalog.strpos(" + definition + ", ' USING '))";
+  };
+  const auto constraint = [](const std::string& index) {
+    return "EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conindid = " + index +
+           ".indexrelid AND k.conrelid = " + index + ".indrelid AND k.contype IN ('p', 'u'))";
+  };
+  // For each index of the parent, ATTACH takes one of the table that is its
+  // equal, or builds one under its locks.
+  out_.swift.push_back(
+      Raise("EXISTS (SELECT FROM pg_catalog.pg_index p WHERE p.indrelid = " + RegClass(parent_) +
+                " AND NOT EXISTS (SELECT FROM pg_catalog.pg_index c WHERE c.indrelid = " + RegClass(history) +
+                " AND c.indisvalid AND c.indisunique = p.indisunique AND " + tail("c") + " = " + tail("p") +
+                " AND " + constraint("c") + " = " + constraint("p") + "))",
+            "an index of " + parent_ + " has no equal on " + history + ": attaching it would build one",
+            kStaleState));
+  Attach(history, {Bound::MinValue(), Bound::At(conversion.cut)});
+  out_.swift.push_back("ALTER TABLE " + history + " DROP CONSTRAINT " + kFenceCheck);
+  const Partition& fallback = table_.default_partition->partition;
+  out_.swift.push_back("ALTER TABLE " + QuoteName(fallback.schema, fallback.name) + " DROP CONSTRAINT " +
+                       kBoundCheck);
+}
+
+void ConversionSql::PointOthersHere(const Conversion& conversion) {
+  for (const DependentView& view : table_.anatomy->views) out_.swift.push_back(view.statement);
+  for (const PublishedBy& publication : table_.anatomy->publications) {
+    if (!publication.by_name) continue;
+    out_.swift.push_back("ALTER PUBLICATION " + publication.name + " DROP TABLE ONLY " +
+                         Here(conversion.history_name));
+    out_.swift.push_back("ALTER PUBLICATION " + publication.name + " ADD TABLE " + parent_ +
+                         publication.tail);
+  }
+}
+
+void ConversionSql::operator()(const UnfenceConversion& a) {
+  Gentle(Plain());
+  LockExclusive(Plain());
+  Expect(Plain());
+  DropDivert();
+  out_.swift.push_back("ALTER TABLE " + parent_ + " DROP CONSTRAINT " + kFenceCheck);
+  out_.swift.push_back(RecordConversionState(a.conversion, "prepared"));
+}
+
+void ConversionSql::operator()(const AbandonConversion& a) {
+  const std::string partitioned = Here(a.conversion.parent_name);
+  const std::string columns = Columns("");
+  // Nobody writes to it any more.
+  out_.work.push_back("INSERT INTO " + parent_ + " (" + columns + ")" + Overriding() + " SELECT " + columns +
+                      " FROM " + partitioned + " ON CONFLICT DO NOTHING");
+  out_.work.push_back("SET CONSTRAINTS ALL IMMEDIATE");
+  Gentle(Plain());
+  LockReferences(kEverybody);
+  if (!a.keep_index && !a.conversion.key_index.empty()) {
+    LockExclusive(Plain());
+    out_.swift.push_back("DROP INDEX IF EXISTS " + Here(a.conversion.key_index));
+  }
+  Expect(Plain());
+  out_.swift.push_back(Assertion({a.conversion.parent, table_.schema, a.conversion.parent_name, ""}, ""));
+  out_.swift.push_back("DROP TABLE " + partitioned);
+  out_.swift.push_back(RecordAbandoned(a.conversion));
+}
+
+}  // namespace partition_controller

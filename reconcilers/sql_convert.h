@@ -1,0 +1,48 @@
+// The SQL of the steps of a conversion (docs/conversion.md).  Internal to this
+// folder.
+
+#ifndef PARTITION_CONTROLLER_RECONCILERS_SQL_CONVERT_H_
+#define PARTITION_CONTROLLER_RECONCILERS_SQL_CONVERT_H_
+
+#include "reconcilers/sql_writer.h"
+
+namespace partition_controller {
+
+// REQUIRES: Table::anatomy, but for UnfenceConversion and AbandonConversion
+class ConversionSql : public SqlWriter {
+ public:
+  using SqlWriter::SqlWriter;
+
+  void operator()(const PrepareConversion& a);
+  void operator()(const BuildIndex& a);
+  void operator()(const DropInvalidIndex& a);
+  void operator()(const FenceConversion& a);
+  void operator()(const FinishConversion& a);
+  void operator()(const UnfenceConversion& a);
+  void operator()(const AbandonConversion& a);
+
+ private:
+  TableRef Plain() const { return {table_.oid, table_.schema, table_.name, ""}; }
+  // A table, index or sequence of the table's schema.
+  std::string Here(const std::string& name) const;
+
+  // Of the partitioned table before the swap, and of the history after it.
+  static std::string IndexName(const std::string& table, std::size_t i);
+
+  void MakePartitioned(const PrepareConversion& a);
+  void AddIndexes(const Conversion& conversion, Table* partitioned);
+  void AddTriggers(const std::string& table);
+  void AddPartitions(const PrepareConversion& a, const Table& partitioned);
+  void ExpectShape(const Conversion& conversion);
+  // Readers lock a view before the tables below it, and so must we.
+  void LockViews();
+  void DropDivert();
+  void MoveSequences(const Conversion& conversion);
+  void ExchangeNames(const Conversion& conversion);
+  void AttachHistory(const Conversion& conversion);
+  void PointOthersHere(const Conversion& conversion);
+};
+
+}  // namespace partition_controller
+
+#endif  // PARTITION_CONTROLLER_RECONCILERS_SQL_CONVERT_H_
