@@ -1,6 +1,7 @@
 #include "controller/anatomy_reader.h"
 
 #include "controller/fields.h"
+#include "reconcilers/quote.h"
 #include "reconcilers/sql.h"
 
 namespace partition_controller {
@@ -16,6 +17,9 @@ class AnatomyReader {
       : session_(session),
         server_(server),
         oid_(std::to_string(table.oid)),
+        indexed_(table.kind == Table::Kind::kPartitioned && table.conversion
+                     ? std::to_string(table.conversion->plain)
+                     : oid_),
         table_(table),
         time_column_(time_column) {}
 
@@ -30,6 +34,7 @@ class AnatomyReader {
     ReadSequences();
     ReadColumnGrants();
     ReadDependents();
+    ReadChildren();
     return std::move(anatomy_);
   }
 
@@ -47,7 +52,8 @@ class AnatomyReader {
                 "xact_start))::bigint FROM pg_catalog.pg_stat_activity WHERE pid <> "
                 "pg_catalog.pg_backend_pid()), " +
                     ShapeSql(table_.oid) +
-                    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND "
+                    ", c.relacl FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = "
+                    "c.oid AND "
                     "a.attname = $2 AND NOT a.attisdropped WHERE c.oid = $1::oid",
                 {oid_, time_column_})
             .rows.at(0);
@@ -63,6 +69,7 @@ class AnatomyReader {
     anatomy_.comment = row[9];
     anatomy_.oldest_transaction = Number(row[10]);
     anatomy_.shape = Text(row[11]);
+    anatomy_.acl = Text(row[12]);
   }
 
   void ReadIndexes() {
@@ -78,14 +85,16 @@ class AnatomyReader {
         "CASE WHEN i.indnatts = i.indnkeyatts AND i.indexprs IS NULL AND i.indpred IS NULL THEN (SELECT "
         "pg_catalog.json_agg(b.attname ORDER BY u.ord) FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS u "
         "(attnum, ord) JOIN pg_catalog.pg_attribute b ON b.attrelid = i.indrelid AND b.attnum = u.attnum) "
-        "END "
+        "END, (SELECT p.relname FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_class p ON p.oid = "
+        "h.inhparent "
+        "WHERE h.inhrelid = i.indexrelid) "
         "FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid "
         "JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attname = $2 AND NOT a.attisdropped "
         "LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND "
         "k.contype IN ('p', 'u', 'x') CROSS JOIN LATERAL (SELECT pg_catalog.pg_get_indexdef(i.indexrelid)) "
         "AS "
         "d (def) WHERE i.indrelid = $1::oid ORDER BY i.indexrelid",
-        {oid_, time_column_});
+        {indexed_, time_column_});
     for (const Row& row : found.rows) {
       TableIndex index;
       index.name = Text(row[0]);
@@ -98,6 +107,7 @@ class AnatomyReader {
       index.definition = Text(row[7]);
       index.constraint_definition = Text(row[8]);
       index.columns = Strings(row[9]);
+      index.parent = Text(row[10]);
       anatomy_.indexes.push_back(std::move(index));
     }
   }
@@ -220,7 +230,12 @@ class AnatomyReader {
 
   void ReadSequences() {
     const Result found = session_.Query(
-        "SELECT a.attname, n.nspname, s.relname, d.deptype = 'i' FROM pg_catalog.pg_depend d JOIN "
+        "SELECT a.attname, n.nspname, s.relname, d.deptype = 'i', "
+        "pg_catalog.format('INCREMENT BY %s MINVALUE %s MAXVALUE %s START WITH %s CACHE %s%s', "
+        "q.seqincrement, "
+        "q.seqmin, q.seqmax, q.seqstart, q.seqcache, CASE WHEN q.seqcycle THEN ' CYCLE' END), a.attidentity "
+        "= 'a' "
+        "FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_sequence q ON q.seqrelid = d.objid JOIN "
         "pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_catalog.pg_namespace n ON "
         "n.oid = "
         "s.relnamespace JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = "
@@ -231,7 +246,8 @@ class AnatomyReader {
         "s.oid",
         {oid_});
     for (const Row& row : found.rows) {
-      anatomy_.sequences.push_back({Text(row[0]), Text(row[1]), Text(row[2]), Flag(row[3])});
+      anatomy_.sequences.push_back(
+          {Text(row[0]), Text(row[1]), Text(row[2]), Flag(row[3]), Text(row[4]), Flag(row[5])});
     }
   }
 
@@ -285,9 +301,29 @@ class AnatomyReader {
     for (const Row& row : found.rows) anatomy_.dependents.push_back(Text(row[0]));
   }
 
+  // On the way back each is asked for one row, and for one that may move.
+  void ReadChildren() {
+    if (table_.kind != Table::Kind::kPlain || !table_.conversion ||
+        table_.conversion->state != Conversion::State::kReverting) {
+      return;
+    }
+    Table named = table_;
+    named.anatomy = anatomy_;
+    for (const Partition& child : table_.partitions) {
+      const std::string name = QuoteName(child.schema, child.name);
+      const Row row = session_
+                          .Query("SELECT EXISTS (SELECT FROM ONLY " + name + "), EXISTS (SELECT FROM ONLY " +
+                                 name + " c WHERE NOT (" + RepeatsKeySql(named, "c") + "))")
+                          .rows.at(0);
+      if (!Flag(row[0])) anatomy_.empty_children.push_back(child.oid);
+      if (Flag(row[0]) && !Flag(row[1])) anatomy_.stuck_children.push_back(child.oid);
+    }
+  }
+
   Session& session_;
   const Server& server_;
   const std::string oid_;
+  const std::string indexed_;  // the table whose indexes are read
   const Table& table_;
   const std::string& time_column_;
   Anatomy anatomy_;

@@ -359,7 +359,8 @@ class Reader {
         const Oid parent = ToOid(row[0]);
         ForTable(parent, [&](Table& table) {
           const bool inherits = table.kind != Table::Kind::kPartitioned && table.oid == parent;
-          if (inherits) return;
+          const bool reverting = table.conversion && table.conversion->state == Conversion::State::kReverting;
+          if (inherits && !reverting) return;
           if (is_default) {
             table.default_partition = DefaultPartition{partition, 0, 0, true, {}, {}};
           } else {

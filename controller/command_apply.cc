@@ -1,4 +1,5 @@
 // apply: every policy once, one after the other, until nothing is due.
+// unconvert: the same, once, with the way back as what the policy asks for.
 
 #include <algorithm>
 
@@ -19,8 +20,15 @@ std::string DescribeFor(const Policy& policy, const Action& action) {
   return Describe(action, named);
 }
 
-Convergence ConvergeWithPatience(Session& session, const Policy& policy, const Conduct& conduct) {
-  Convergence result = Converge(session, policy, LookAt(session, policy, conduct), conduct);
+// Whether anything is done where something is refused: what is not, or nothing.
+enum class Refused { kDoTheRest, kDoNothing };
+
+Convergence ConvergeWithPatience(Session& session, const Policy& policy, const Conduct& conduct,
+                                 Refused refused) {
+  Convergence result;
+  result.last = LookAt(session, policy, conduct);
+  if (refused == Refused::kDoNothing && !result.last.plan.refusals.empty()) return result;
+  result = Converge(session, policy, std::move(result.last), conduct);
   for (int i = 0; i < kPatience && result.stood_back && !conduct.stop.stop_requested(); ++i) {
     conduct.clock.WaitUntil(conduct.clock.Now() + policy.locks.timeout, conduct.stop);
     result = Converge(session, policy, LookAt(session, policy, conduct), conduct);
@@ -64,16 +72,13 @@ void Report(const Policy& policy, const Convergence& result, const Options& opti
   }
 }
 
-}  // namespace
-
-int ApplyOnce(const Options& options, const Surroundings& around) {
-  const std::optional<std::vector<Policy>> policies = LoadOrComplain(options, around);
-  if (!policies) return 1;
+int ApplyEach(const std::vector<Policy>& policies, const Options& options, const Surroundings& around,
+              Refused refuse) {
   Sessions sessions(around);
   bool error = false;
   bool refused = false;
   bool first = true;
-  for (const Policy& policy : *policies) {
+  for (const Policy& policy : policies) {
     if (around.stop.stop_requested()) {
       Complain(policy, "interrupted", around);
       return 1;
@@ -88,7 +93,9 @@ int ApplyOnce(const Options& options, const Surroundings& around) {
         if (ended && step.result != "success") what = "failed: " + what;
         progress.Show(done, total, what, ended);
       };
-      const auto work = [&](Session& session) { result = ConvergeWithPatience(session, policy, conduct); };
+      const auto work = [&](Session& session) {
+        result = ConvergeWithPatience(session, policy, conduct, refuse);
+      };
       if (!WithSession(policy, sessions, around, work)) {
         error = true;
         continue;
@@ -105,6 +112,29 @@ int ApplyOnce(const Options& options, const Surroundings& around) {
     refused = refused || !result.last.plan.refusals.empty() || result.last.plan.needs_acknowledgement;
   }
   return error ? 1 : refused ? 3 : 0;
+}
+
+}  // namespace
+
+int ApplyOnce(const Options& options, const Surroundings& around) {
+  const std::optional<std::vector<Policy>> policies = LoadOrComplain(options, around);
+  return policies ? ApplyEach(*policies, options, around, Refused::kDoTheRest) : 1;
+}
+
+int Unconvert(const Options& options, const Surroundings& around) {
+  std::optional<std::vector<Policy>> policies = LoadOrComplain(options, around);
+  if (!policies) return 1;
+  std::vector<const Policy*> again;
+  for (Policy& policy : *policies) {
+    if (policy.partitioning.conversion == Partitioning::Conversion::kOnline) again.push_back(&policy);
+    policy.partitioning.conversion = Partitioning::Conversion::kRevert;
+  }
+  const int result = ApplyEach(*policies, options, around, Refused::kDoNothing);
+  for (const Policy* policy : again) {
+    around.err << "note: policy " << policy->name_space << "/" << policy->name
+               << " asks for conversion: Online; set it to Never, or the table is converted again\n";
+  }
+  return result;
 }
 
 }  // namespace partition_controller

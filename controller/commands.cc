@@ -114,6 +114,8 @@ int RunCommand(const Options& options, const Surroundings& around) {
       return RunController(options, around);
     case Command::kMigrate:
       return MigrateAll(options, around);
+    case Command::kUnconvert:
+      return Unconvert(options, around);
     case Command::kVersion:
       around.out << "partition-controller " << PC_VERSION << "\n";
       return 0;

@@ -31,6 +31,7 @@ int Validate(const Options& options, const Surroundings& around);
 int ShowPlan(const Options& options, const Surroundings& around);
 int ApplyOnce(const Options& options, const Surroundings& around);
 int MigrateAll(const Options& options, const Surroundings& around);
+int Unconvert(const Options& options, const Surroundings& around);
 int RunController(const Options& options, const Surroundings& around);
 
 // The one that `options` names.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <random>
+#include <set>
 
 #include "reconcilers/bookkeeping.h"
 #include "reconcilers/quote.h"
@@ -233,7 +234,32 @@ class Runner {
     }
   }
 
+  // pg_locks shows the transactions of all users.
+  void AwaitOthers() {
+    constexpr char kRunning[] =
+        "SELECT l.virtualtransaction FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = "
+        "l.pid WHERE l.locktype = 'virtualxid' AND l.granted AND a.datname = pg_catalog.current_database() AND "
+        "l.pid <> pg_catalog.pg_backend_pid()";
+    const auto running = [&] {
+      std::set<std::string> all;
+      for (const auto& row : session_.Query(kRunning).rows) all.insert(row[0].value());
+      return all;
+    };
+    std::set<std::string> older = running();
+    const auto start = std::chrono::steady_clock::now();
+    while (!older.empty() && !stop_.stop_requested()) {
+      if (Elapsed(start) > kPatience) {
+        throw DatabaseError(Kind::kLockTimeout, "",
+                            "a transaction that is open still may read what is to be dropped");
+      }
+      hooks_.sleep(kLookAgain);
+      const std::set<std::string> now = running();
+      std::erase_if(older, [&](const std::string& one) { return !now.contains(one); });
+    }
+  }
+
   void Once(const Transaction& transaction, StepOutcome* outcome) {
+    if (transaction.after_others) AwaitOthers();
     Open open(session_, policy_);
     Fence();
     session_.Query(Timeout("statement_timeout", policy_.locks.statement_timeout));

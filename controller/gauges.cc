@@ -40,6 +40,9 @@ std::vector<GaugeFamily> PolicyGauges(const Snapshot& snapshot, Instant now) {
   GaugeFamily bytes{"partition_bytes", "Bytes in the attached partitions, as last analysed.", {}};
   GaugeFamily rows{"partition_default_rows", "Rows in the default partition.", {}};
   GaugeFamily pending{"partition_pending_actions", "Steps that are due and not done, by action.", {}};
+  GaugeFamily conversion{"partition_conversion_progress_ratio",
+                         "How far the conversion of the plain table is; 1: it is partitioned.",
+                         {}};
   GaugeFamily conditions{
       "partition_policy_condition", "1 for the status that a condition has, 0 for others.", {}};
 
@@ -56,6 +59,7 @@ std::vector<GaugeFamily> PolicyGauges(const Snapshot& snapshot, Instant now) {
     for (std::size_t i = 0; i < state->pending.size(); ++i) {
       pending.samples.push_back({With(labels, "action", Kinds()[i]), static_cast<double>(state->pending[i])});
     }
+    if (state->conversion_progress) conversion.samples.push_back({labels, *state->conversion_progress});
     if (!state->partitioned) continue;
     count.samples.push_back({labels, static_cast<double>(state->partitions)});
     bytes.samples.push_back({labels, static_cast<double>(state->bytes)});
@@ -66,7 +70,7 @@ std::vector<GaugeFamily> PolicyGauges(const Snapshot& snapshot, Instant now) {
     target.samples.push_back({labels, Seconds(outlook.horizon - now)});
     lag.samples.push_back({labels, outlook.overdue_since ? Seconds(now - *outlook.overdue_since) : 0.0});
   }
-  return {coverage, target, lag, count, bytes, rows, pending, conditions};
+  return {coverage, target, lag, count, bytes, rows, pending, conversion, conditions};
 }
 
 }  // namespace partition_controller

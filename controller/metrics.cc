@@ -170,7 +170,10 @@ void Metrics::StepDone(const StepOutcome& outcome) {
                                        : counters_->actions.at({Kind(outcome.action), "error"}))
       ->Increment();
   counters_->lock_wait.Observe(outcome.lock_wait.count());
-  counters_->rows_deleted.Increment(static_cast<double>(outcome.rows_deleted));
+  // Rows that moved are still there.
+  if (std::holds_alternative<DeleteExpiredRows>(outcome.action)) {
+    counters_->rows_deleted.Increment(static_cast<double>(outcome.rows_deleted));
+  }
 }
 
 void Metrics::Queued() { counters_->adds.Increment(); }

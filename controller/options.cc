@@ -45,6 +45,7 @@ class Parser {
     AddApply();
     AddRun();
     AddMigrate();
+    AddUnconvert();
     Add(Command::kVersion, "version", "Print the version", "Exit codes:\n  0\n");
   }
 
@@ -159,6 +160,17 @@ class Parser {
                 "`apply` and `run` do this by themselves.\n\n"
                 "Exit codes:\n  0 done, 1 error\n\n"
                 "Examples:\n  partition-controller migrate --spec policy.yaml\n"));
+  }
+
+  void AddUnconvert() {
+    CLI::App* sub =
+        Add(Command::kUnconvert, "unconvert", "Make a converted table plain again, with all its rows",
+            "Possible while no row has been removed since the conversion. Set partitioning.conversion:\n"
+            "Never in the policy as well, or the table is converted again.\n\n"
+            "Exit codes:\n  0 done, 3 refused, 1 error\n\n"
+            "Examples:\n  partition-controller unconvert --spec policy.yaml\n");
+    AddSpec(sub);
+    AddColour(sub);
   }
 
   static ParsedOptions Failure(const std::string& message) {

@@ -12,7 +12,7 @@
 
 namespace partition_controller {
 
-enum class Command { kValidate, kPlan, kApply, kRun, kMigrate, kVersion };
+enum class Command { kValidate, kPlan, kApply, kRun, kMigrate, kUnconvert, kVersion };
 
 struct Options {
   enum class Output { kText, kJson, kSql };

@@ -2,9 +2,10 @@
 
 namespace partition_controller {
 
-void Observe(const Catalog& catalog, const Plan& plan, PolicyState* state) {
+void Observe(const Policy& policy, const Catalog& catalog, const Plan& plan, PolicyState* state) {
   state->observed = true;
   state->outlook = plan.outlook;
+  state->conversion_progress = ConversionProgress(policy, catalog);
   state->pending.assign(Kinds().size(), 0);
   for (const Step& step : plan.steps) ++state->pending[step.action.index()];
   state->partitioned = catalog.table && catalog.table->kind == Table::Kind::kPartitioned;

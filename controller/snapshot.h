@@ -37,6 +37,7 @@ struct PolicyState {
   std::int64_t partitions = 0;  // the default included
   std::int64_t bytes = 0;
   std::int64_t default_rows = 0;
+  std::optional<double> conversion_progress;  // 0 to 1
   Outlook outlook;
   std::vector<int> pending;  // steps that are due, by the index of Kinds()
   std::vector<Condition> conditions;
@@ -46,7 +47,7 @@ struct PolicyState {
 };
 
 // Fills the observed fields.
-void Observe(const Catalog& catalog, const Plan& plan, PolicyState* state);
+void Observe(const Policy& policy, const Catalog& catalog, const Plan& plan, PolicyState* state);
 
 struct Snapshot {
   std::map<PolicyKey, std::shared_ptr<const PolicyState>> policies;

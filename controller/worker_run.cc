@@ -289,7 +289,7 @@ void Worker::Finish(const Job& job, const Convergence& result, Instant began) {
   }
   const Instant next = std::max(entry->due, not_before_);
   environment_.board.Edit(job.key, [&](PolicyState& state) {
-    Observe(last.catalog, last.plan, &state);
+    Observe(job.policy, last.catalog, last.plan, &state);
     if (!result.session_lost)
       state.conditions = ConditionsOf(job.policy, last.catalog, last.plan, result.failure);
     state.tried = true;

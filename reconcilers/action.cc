@@ -70,8 +70,9 @@ const std::vector<const char*>& Kinds() {
       "reattach_partition", "add_bound_check",     "validate_bound_check", "detach_partition",
       "drop_partition",     "delete_expired_rows", "analyze_parent",       "prepare_conversion",
       "build_index",        "drop_invalid_index",  "fence_conversion",     "finish_conversion",
-      "unfence_conversion", "abandon_conversion"};
-  static_assert(std::variant_size_v<Action> == 22);
+      "unfence_conversion", "abandon_conversion",  "begin_revert",         "merge_child",
+      "drop_child",         "finish_revert"};
+  static_assert(std::variant_size_v<Action> == 26);
   return kKinds;
 }
 
@@ -164,6 +165,14 @@ std::string Describe(const Action& action, const Table& table) {
             return "remove what was prepared to convert " + Quoted(table) + ": " +
                    QuoteName(table.schema, a.conversion.parent_name) + ", whose rows go back";
           },
+          [&](const BeginRevert& a) {
+            return "make " + Quoted(table) + " the plain table again that is its partition " +
+                   QuoteName(table.schema, a.conversion.history_name) +
+                   ", with the other partitions as children that it inherits from";
+          },
+          [&](const MergeChild& a) { return "move the rows of " + Quoted(a.child) + " to " + Quoted(table); },
+          [](const DropChild& a) { return "drop the empty table " + Quoted(a.child); },
+          [&](const FinishRevert&) { return "close the conversion of " + Quoted(table) + ": it is plain"; },
       },
       action);
 }
@@ -171,6 +180,19 @@ std::string Describe(const Action& action, const Table& table) {
 bool Destructive(const Action& action) {
   return std::holds_alternative<DetachPartition>(action) || std::holds_alternative<DropPartition>(action) ||
          std::holds_alternative<DeleteExpiredRows>(action);
+}
+
+bool EndsWayBack(const Table& table) {
+  return table.conversion && table.conversion->state == Conversion::State::kConverted &&
+         table.conversion->no_way_back.empty();
+}
+
+std::string WhyNoWayBack(const DropPartition& action) {
+  return "partition " + Quoted(action.partition) + " was dropped";
+}
+
+std::string WhyNoWayBack(const DeleteExpiredRows& action) {
+  return "expired rows were deleted from " + Quoted(action.leaf);
 }
 
 std::vector<Lock> LocksOf(const Action& action, const Table& table) {
@@ -277,6 +299,27 @@ std::vector<Lock> LocksOf(const Action& action, const Table& table) {
               locks.push_back({"ACCESS EXCLUSIVE", Quoted(table), "drops an index"});
             }
           },
+          [&](const BeginRevert&) {
+            for (const DependentView& view :
+                 table.anatomy ? table.anatomy->views : std::vector<DependentView>()) {
+              locks.push_back({"ACCESS EXCLUSIVE", view.name, "points it to the plain table"});
+            }
+            for (const std::string& referenced : table.references) {
+              locks.push_back({"ACCESS EXCLUSIVE", referenced, "makes the foreign key the table's own"});
+            }
+            locks.push_back({"ACCESS EXCLUSIVE", Quoted(table), "and its partitions; only metadata"});
+          },
+          [&](const MergeChild& a) {
+            locks.push_back({"ROW EXCLUSIVE", Quoted(a.child), "as any DELETE; rows, not the table"});
+            locks.push_back({"ROW EXCLUSIVE", Quoted(table), "as any INSERT"});
+          },
+          [&](const DropChild& a) {
+            for (const std::string& referenced : table.references) {
+              locks.push_back({"ACCESS EXCLUSIVE", referenced, "drops the foreign key's triggers"});
+            }
+            locks.push_back({"ACCESS EXCLUSIVE", Quoted(a.child), "proves that it is empty"});
+          },
+          [](const FinishRevert&) {},
       },
       action);
   return locks;

@@ -175,11 +175,36 @@ struct AbandonConversion {
   bool keep_index = false;  // another attempt follows
   bool operator==(const AbandonConversion&) const = default;
 };
-using Action = std::variant<FinalizeDetach, ForgetDetached, CreatePartition, CreateDefault, RemoveDefault,
-                            ReplacePartitions, BeginDrain, FinishDrain, ReattachPartition, AddBoundCheck,
-                            ValidateBoundCheck, DetachPartition, DropPartition, DeleteExpiredRows,
-                            AnalyzeParent, PrepareConversion, BuildIndex, DropInvalidIndex, FenceConversion,
-                            FinishConversion, UnfenceConversion, AbandonConversion>;
+// The way back: the history partition takes the table's name again, and the
+// other partitions become children that it inherits from, so that all rows stay
+// in sight.
+struct BeginRevert {
+  Conversion conversion;
+  std::string plain_key;  // the index that becomes the primary key; empty: it stays as it is
+  bool operator==(const BeginRevert&) const = default;
+};
+// Moves a child's rows into the table, in batches, each its own transaction.
+// Rows whose unique key the table has already stay where they are.
+struct MergeChild {
+  TableRef child;
+  bool operator==(const MergeChild&) const = default;
+};
+// Drops a child, proven empty under lock.
+struct DropChild {
+  TableRef child;
+  bool operator==(const DropChild&) const = default;
+};
+struct FinishRevert {
+  Conversion conversion;
+  bool operator==(const FinishRevert&) const = default;
+};
+
+using Action =
+    std::variant<FinalizeDetach, ForgetDetached, CreatePartition, CreateDefault, RemoveDefault,
+                 ReplacePartitions, BeginDrain, FinishDrain, ReattachPartition, AddBoundCheck,
+                 ValidateBoundCheck, DetachPartition, DropPartition, DeleteExpiredRows, AnalyzeParent,
+                 PrepareConversion, BuildIndex, DropInvalidIndex, FenceConversion, FinishConversion,
+                 UnfenceConversion, AbandonConversion, BeginRevert, MergeChild, DropChild, FinishRevert>;
 
 // The value of the metric label `action`: "create_partition", ...  Stable.
 const char* Kind(const Action& action);
@@ -191,6 +216,12 @@ std::string Describe(const Action& action, const Table& table);
 
 // Whether rows, or a table that may hold rows, leave the parent by it.
 bool Destructive(const Action& action);
+
+// Rows that are removed for good end the way back from a conversion: whether
+// this table has one, and what the journal says from then on.
+bool EndsWayBack(const Table& table);
+std::string WhyNoWayBack(const DropPartition& action);
+std::string WhyNoWayBack(const DeleteExpiredRows& action);
 
 struct Lock {
   std::string mode;      // "ACCESS EXCLUSIVE", ...: the manual's names (13.3.1)

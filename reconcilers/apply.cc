@@ -127,6 +127,7 @@ class Model {
   }
 
   void operator()(const DropPartition& a) {
+    if (EndsWayBack(*table_)) table_->conversion->no_way_back = WhyNoWayBack(a);
     if (a.attached) {
       Erase(a.partition);
     } else {
@@ -135,6 +136,7 @@ class Model {
   }
 
   void operator()(const DeleteExpiredRows& a) {
+    if (EndsWayBack(*table_)) table_->conversion->no_way_back = WhyNoWayBack(a);
     if (table_->oid == a.leaf.oid) table_->oldest_row.reset();
     for (Partition& partition : table_->partitions) {
       if (partition.oid == a.leaf.oid) partition.oldest_row.reset();
@@ -178,6 +180,35 @@ class Model {
     table_->partitions.clear();
     table_->default_partition.reset();
   }
+
+  void operator()(const BeginRevert& a) {
+    std::vector<Partition> children;
+    for (Partition& partition : table_->partitions) {
+      if (partition.oid != a.conversion.plain) children.push_back(std::move(partition));
+    }
+    if (table_->default_partition) children.push_back(std::move(table_->default_partition->partition));
+    table_->default_partition.reset();
+    for (Partition& child : children) {
+      child.range.reset();
+      child.bounds.clear();
+      child.created_by_us = false;
+    }
+    std::sort(children.begin(), children.end(),
+              [](const Partition& x, const Partition& y) { return x.oid < y.oid; });
+    table_->partitions = std::move(children);
+    table_->oid = a.conversion.plain;
+    table_->kind = Table::Kind::kPlain;
+    table_->partitioned_by_key = false;
+    table_->partition_key.clear();
+    table_->conversion->state = Conversion::State::kReverting;
+    if (table_->ownership) {
+      table_->ownership->table = table_->oid;
+      table_->ownership->analyzed_at.reset();
+    }
+  }
+  void operator()(const MergeChild&) {}  // rows, and the model keeps none of these
+  void operator()(const DropChild& a) { Erase(a.child); }
+  void operator()(const FinishRevert&) { table_->conversion.reset(); }
 
   void operator()(const FinishConversion& a) {
     Partition history = Made({a.conversion.history_name, {Bound::MinValue(), Bound::At(a.conversion.cut)}});

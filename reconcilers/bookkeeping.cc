@@ -198,6 +198,21 @@ std::string RecordConverted(const Table& plain, const Conversion& conversion) {
          Number(conversion.plain);
 }
 
+std::string RecordReverting(const Conversion& conversion) {
+  return "WITH keeper AS (UPDATE partition_controller.tables SET table_oid = " + Number(conversion.plain) +
+         ", analyzed_at = NULL WHERE table_oid = " + Number(conversion.parent) +
+         ") UPDATE partition_controller.conversions SET state = 'reverting', changed_at = pg_catalog.now() "
+         "WHERE "
+         "plain_oid = " +
+         Number(conversion.plain);
+}
+
+std::string RecordNoWayBack(const Conversion& conversion, const std::string& why) {
+  return "UPDATE partition_controller.conversions SET no_way_back = " + QuoteLiteral(why) +
+         ", changed_at = pg_catalog.now() WHERE plain_oid = " + Number(conversion.plain) +
+         " AND no_way_back = ''";
+}
+
 std::string RecordAbandoned(const Conversion& conversion) {
   return "WITH made AS (DELETE FROM partition_controller.partitions WHERE table_oid = " +
          Number(conversion.parent) +

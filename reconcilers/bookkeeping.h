@@ -51,6 +51,9 @@ std::string RecordDrained(const Table& parent);
 std::string RecordConversion(const Table& plain, const Conversion& conversion);
 std::string RecordConversionState(const Conversion& conversion, const char* state);
 std::string RecordConverted(const Table& plain, const Conversion& conversion);
+std::string RecordReverting(const Conversion& conversion);
+std::string RecordNoWayBack(const Conversion& conversion, const std::string& why);
+// The journal's row and all that was made for it go.
 std::string RecordAbandoned(const Conversion& conversion);
 std::string RecordAnalyzed(const Table& parent);
 

@@ -62,6 +62,7 @@ struct TableIndex {
   // apart from what stands before.
   std::string definition;
   std::string constraint_definition;
+  std::string parent;  // the partitioned table's index that it is a part of
   // The key columns; empty if some are expressions or the index has others.
   std::vector<std::string> columns;
   bool operator==(const TableIndex&) const = default;
@@ -110,9 +111,13 @@ struct OwnedSequence {
   std::string schema;
   std::string name;
   bool identity = false;
+  std::string options;  // as after CREATE SEQUENCE, for an identity column
+  bool always = false;  // GENERATED ALWAYS
   bool operator==(const OwnedSequence&) const = default;
 };
 
+// Of a plain table; on the way back of the partitioned one, but for the
+// indexes, which are the history partition's.
 struct Anatomy {
   // Changes whenever anything does that the conversion carries over.
   std::string shape;
@@ -125,10 +130,15 @@ struct Anatomy {
   std::vector<DependentView> views;
   std::vector<PublishedBy> publications;
   std::vector<OwnedSequence> sequences;
+  std::string acl;  // pg_class.relacl as text
   std::vector<AroundName> column_grants;
   std::optional<std::string> comment;
   // What depends on the table and cannot follow, as pg_describe_object says it.
   std::vector<std::string> dependents;
+  // On the way back: children without rows, and those all of whose rows repeat
+  // a unique key of the table.
+  std::vector<Oid> empty_children;
+  std::vector<Oid> stuck_children;
   bool temporary = false;
   bool typed = false;                   // CREATE TABLE ... OF
   bool inherits = false;                // has parents or children

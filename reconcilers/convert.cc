@@ -378,6 +378,10 @@ Instant ConversionCut(const Planning& p) {
 
 void Convert(Planning& p) {
   const std::optional<Conversion>& known = p.table.conversion;
+  if (known && known->state == State::kReverting) {  // finished before anything else begins
+    Revert(p);
+    return;
+  }
   const bool wanted = p.enabled && p.policy.partitioning.conversion == Partitioning::Conversion::kOnline;
   if (!wanted) {
     GiveUp(p, false, p.enabled ? "conversion is no longer Online" : "partitioning.state is Disabled");
@@ -413,7 +417,9 @@ bool NeedsAnatomy(const Policy& policy, const Catalog& catalog) {
   const Table& table = *catalog.table;
   const Partitioning& wanted = policy.partitioning;
   if (table.kind == Table::Kind::kPartitioned) {
-    return table.conversion && wanted.conversion == Partitioning::Conversion::kRevert;
+    return table.conversion && table.conversion->no_way_back.empty() &&
+           wanted.state == Partitioning::State::kEnabled &&
+           wanted.conversion == Partitioning::Conversion::kRevert;
   }
   if (table.kind != Table::Kind::kPlain) return false;
   return table.conversion || (wanted.state == Partitioning::State::kEnabled &&

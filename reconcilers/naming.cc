@@ -113,4 +113,6 @@ std::string FitName(std::string_view table, std::string_view suffix) {
 
 std::string KeyIndexName(std::string_view table) { return FitName(table, "_key_with_time"); }
 
+std::string PlainKeyName(std::string_view table) { return FitName(table, "_key_without_time"); }
+
 }  // namespace partition_controller

@@ -31,6 +31,8 @@ std::string FitName(std::string_view table, std::string_view suffix);
 
 // The index that a conversion adds to the table for its primary key.
 std::string KeyIndexName(std::string_view table);
+// And the one for the way back.
+std::string PlainKeyName(std::string_view table);
 
 }  // namespace partition_controller
 

@@ -167,6 +167,8 @@ Plan MakePlan(const Policy& policy, const Catalog& catalog, const Now& now, cons
   }
   if (partitioned) {
     Repair(planning);
+    const bool back = policy.partitioning.conversion == Partitioning::Conversion::kRevert;
+    if (back && planning.enabled && Revert(planning)) return std::move(planning.plan);
     Restore(planning);
     ClearDefault(planning);
     Provision(planning);

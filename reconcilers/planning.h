@@ -71,7 +71,8 @@ void Provision(Planning& planning);
 void Retire(Planning& planning, const std::string& acknowledged);
 void Maintain(Planning& planning);
 void Convert(Planning& planning);  // instead of all but Preflight, for a plain table
-void Revert(Planning& planning);   // the way back
+// The way back.  False if there is none: then all else goes on.
+bool Revert(Planning& planning);
 
 // Where provisioning begins: partitions before it are not made.
 Instant WindowStart(const Planning& planning);
@@ -81,6 +82,8 @@ Instant Horizon(const Planning& planning);
 // From here on rows are, or are to be, in other partitions than the history.
 // On the key's axis.
 Instant ConversionCut(const Planning& planning);
+// The partition that was the plain table; nothing if it is not attached.
+const Partition* History(const Planning& planning);
 // A unique index on a plain table or partition, built without stalling anybody.
 // False while somebody else is building it.
 bool ProvideUniqueIndex(Planning& planning, const TableRef& table, const std::string& name,

@@ -93,9 +93,9 @@ bool CheckTable(Planning& p, const Catalog& catalog) {
 void CheckShape(Planning& p) {
   const Table& table = p.table;
   if (table.kind == Table::Kind::kPlain) {
-    const bool converts =
-        p.policy.partitioning.conversion == Partitioning::Conversion::kOnline || table.conversion;
-    if (p.enabled && !converts) {
+    const bool expected =
+        p.policy.partitioning.conversion != Partitioning::Conversion::kNever || table.conversion;
+    if (p.enabled && !expected) {
       p.Refuse("NotPartitioned", p.Name() + " is not partitioned, and partitioning.state is Enabled",
                "set partitioning.conversion: Online to have it partitioned by RANGE (" +
                    QuoteName(p.policy.time_column) +

@@ -5,15 +5,15 @@
 #include "reconcilers/bookkeeping.h"
 #include "reconcilers/bounds.h"
 #include "reconcilers/quote.h"
-#include "reconcilers/sql_convert.h"
+#include "reconcilers/sql_revert.h"
 
 namespace partition_controller {
 namespace {
 
-class Renderer : public ConversionSql {
+class Renderer : public RevertSql {
  public:
-  using ConversionSql::ConversionSql;
-  using ConversionSql::operator();
+  using RevertSql::RevertSql;
+  using RevertSql::operator();
 
   void operator()(const FinalizeDetach& a) {
     Gentle(a.partition);
@@ -220,12 +220,14 @@ class Renderer : public ConversionSql {
     }
     out_.swift.push_back("DROP TABLE " + Quoted(a.partition));
     out_.swift.push_back(RecordGone(a.partition.oid));
+    if (EndsWayBack(table_)) out_.swift.push_back(RecordNoWayBack(*table_.conversion, WhyNoWayBack(a)));
   }
 
   void operator()(const DeleteExpiredRows& a) {
     const std::string leaf = Quoted(a.leaf);
     const std::string expired = column_ + " < " + LiteralSql(Bound::At(a.cutoff), key_);
     if (a.leaf.oid != 0) out_.work.push_back(Assertion(a.leaf, a.leaf.bounds));
+    if (EndsWayBack(table_)) out_.work.push_back(RecordNoWayBack(*table_.conversion, WhyNoWayBack(a)));
     if (a.has_time_index || server_.version < 140000) {
       out_.repeat = Transaction::Repeat::kUntilNoRows;
       out_.work.push_back("DELETE FROM ONLY " + leaf + " WHERE ctid = ANY (ARRAY(SELECT ctid FROM ONLY " +

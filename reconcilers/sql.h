@@ -31,6 +31,9 @@ struct Transaction {
   // Until it commits, rows that clients wrote are out of sight: locks are worth
   // waiting longer for than others.
   bool urgent = false;
+  // Only once the transactions of now have ended: one that is older than the
+  // moving of rows sees them where they were, and that place is about to go.
+  bool after_others = false;
   Repeat repeat = Repeat::kOnce;
   std::string pages_of;  // quoted
   bool operator==(const Transaction&) const = default;
@@ -51,6 +54,9 @@ Transaction Render(const Action& action, const Policy& policy, const Table& tabl
 // An SQL expression: a fingerprint of all that a conversion carries over from
 // the plain table, but for what the conversion itself adds to it.
 std::string ShapeSql(Oid plain);
+// An SQL condition: the row named `row` of a child repeats a unique key of the
+// table on its way back.  REQUIRES: Table::anatomy
+std::string RepeatsKeySql(const Table& table, const std::string& row);
 
 // What every transaction of ours sets for itself, since nothing may depend on
 // the session: time zone, date style, search path, lock and idle timeouts, and

@@ -67,7 +67,7 @@ std::string ShapeSql(Oid plain) {
          " UNION ALL SELECT pg_catalog.concat_ws(' ', 'index', i.indexrelid, "
          "pg_catalog.pg_get_indexdef(i.indexrelid)) FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON "
          "c.oid = i.indexrelid JOIN pg_catalog.pg_class t ON t.oid = i.indrelid WHERE i.indrelid = " +
-         oid + " AND c.relname NOT LIKE '%\\_key\\_with\\_time'" +
+         oid + " AND c.relname NOT LIKE '%\\_key\\_with%\\_time'" +
          " UNION ALL SELECT pg_catalog.concat_ws(' ', 'trigger', pg_catalog.pg_get_triggerdef(oid), "
          "tgenabled) FROM pg_catalog.pg_trigger WHERE tgrelid = " +
          oid + " AND NOT tgisinternal AND tgname <> " + QuoteLiteral(kFence) +
@@ -139,7 +139,7 @@ void ConversionSql::MakePartitioned(const PrepareConversion& a) {
     work.push_back("ALTER TABLE " + name + " " + setting);
   if (anatomy.comment) work.push_back("COMMENT ON TABLE " + name + " IS " + QuoteLiteral(*anatomy.comment));
   AddIndexes(a.conversion, &partitioned);
-  AddTriggers(name);
+  for (std::string& statement : TriggerSql(name)) work.push_back(std::move(statement));
   AddPartitions(a, partitioned);
   if (!table_.attributes.empty()) {
     const Attributes& known = table_.attributes.front();
@@ -147,7 +147,7 @@ void ConversionSql::MakePartitioned(const PrepareConversion& a) {
       work.push_back("ALTER TABLE ONLY " + name + " REPLICA IDENTITY " +
                      (known.replica_identity == 'f' ? "FULL" : "NOTHING"));
     }
-    std::vector<Grant> grants = ParseAcl(known.acl).value_or(std::vector<Grant>());
+    std::vector<Grant> grants = ParseAcl(anatomy.acl).value_or(std::vector<Grant>());
     std::erase_if(grants, [&](const Grant& grant) { return grant.grantee == known.owner; });
     for (std::string& grant : GrantSql(grants, name)) work.push_back(std::move(grant));
   }
@@ -183,13 +183,15 @@ void ConversionSql::AddIndexes(const Conversion& conversion, Table* partitioned)
   }
 }
 
-void ConversionSql::AddTriggers(const std::string& table) {
+std::vector<std::string> ConversionSql::TriggerSql(const std::string& table) const {
+  std::vector<std::string> statements;
   for (const TableTrigger& trigger : table_.anatomy->triggers) {
-    out_.work.push_back(trigger.create.On(table));
+    statements.push_back(trigger.create.On(table));
     if (const char* enable = EnableTrigger(trigger.enabled)) {
-      out_.work.push_back("ALTER TABLE " + table + " " + enable + QuoteName(trigger.name));
+      statements.push_back("ALTER TABLE " + table + " " + enable + QuoteName(trigger.name));
     }
   }
+  return statements;
 }
 
 void ConversionSql::AddPartitions(const PrepareConversion& a, const Table& partitioned) {
@@ -296,7 +298,7 @@ void ConversionSql::operator()(const FinishConversion& a) {
   MoveSequences(a.conversion);
   ExchangeNames(a.conversion);
   AttachHistory(a.conversion);
-  PointOthersHere(a.conversion);
+  PointOthersHere(Here(a.conversion.history_name));
   out_.swift.push_back(RecordConverted(table_, a.conversion));
 }
 
@@ -372,12 +374,11 @@ void ConversionSql::AttachHistory(const Conversion& conversion) {
                        kBoundCheck);
 }
 
-void ConversionSql::PointOthersHere(const Conversion& conversion) {
+void ConversionSql::PointOthersHere(const std::string& former) {
   for (const DependentView& view : table_.anatomy->views) out_.swift.push_back(view.statement);
   for (const PublishedBy& publication : table_.anatomy->publications) {
     if (!publication.by_name) continue;
-    out_.swift.push_back("ALTER PUBLICATION " + publication.name + " DROP TABLE ONLY " +
-                         Here(conversion.history_name));
+    out_.swift.push_back("ALTER PUBLICATION " + publication.name + " DROP TABLE ONLY " + former);
     out_.swift.push_back("ALTER PUBLICATION " + publication.name + " ADD TABLE " + parent_ +
                          publication.tail);
   }

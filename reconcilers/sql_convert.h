@@ -21,7 +21,7 @@ class ConversionSql : public SqlWriter {
   void operator()(const UnfenceConversion& a);
   void operator()(const AbandonConversion& a);
 
- private:
+ protected:
   TableRef Plain() const { return {table_.oid, table_.schema, table_.name, ""}; }
   // A table, index or sequence of the table's schema.
   std::string Here(const std::string& name) const;
@@ -29,18 +29,23 @@ class ConversionSql : public SqlWriter {
   // Of the partitioned table before the swap, and of the history after it.
   static std::string IndexName(const std::string& table, std::size_t i);
 
-  void MakePartitioned(const PrepareConversion& a);
-  void AddIndexes(const Conversion& conversion, Table* partitioned);
-  void AddTriggers(const std::string& table);
-  void AddPartitions(const PrepareConversion& a, const Table& partitioned);
   void ExpectShape(const Conversion& conversion);
   // Readers lock a view before the tables below it, and so must we.
   void LockViews();
+  // The application's triggers, made for another table.
+  std::vector<std::string> TriggerSql(const std::string& table) const;
+  // What refers to the table by its oid refers to the one that has its name
+  // now, and no more to `former` (quoted).
+  void PointOthersHere(const std::string& former);
+
+ private:
+  void MakePartitioned(const PrepareConversion& a);
+  void AddIndexes(const Conversion& conversion, Table* partitioned);
+  void AddPartitions(const PrepareConversion& a, const Table& partitioned);
   void DropDivert();
   void MoveSequences(const Conversion& conversion);
   void ExchangeNames(const Conversion& conversion);
   void AttachHistory(const Conversion& conversion);
-  void PointOthersHere(const Conversion& conversion);
 };
 
 }  // namespace partition_controller

@@ -8,8 +8,10 @@
 #include <utility>
 
 #include "crd/text.h"
+#include "reconcilers/bounds.h"
 #include "reconcilers/calendar.h"
 #include "reconcilers/explaining.h"
+#include "reconcilers/quote.h"
 
 namespace partition_controller {
 namespace {
@@ -57,6 +59,7 @@ class Judge {
   Condition Covered() const;
   Condition RetentionEnforced() const;
   Condition DefaultPartitionEmpty() const;
+  Condition Converted() const;
 
  private:
   // Removals that have not happened though their time has come.
@@ -267,19 +270,70 @@ Condition Judge::DefaultPartitionEmpty() const {
   return Make("DefaultPartitionEmpty", "False", "RowsPresent", message);
 }
 
+Condition Judge::Converted() const {
+  if (!has_table_) return Unknown("Converted");
+  const std::optional<Conversion>& known = table_.conversion;
+  if (table_.kind == Table::Kind::kPartitioned) {
+    if (!known) return Make("Converted", "True", "Partitioned", "The table is partitioned.");
+    return Make("Converted", "True", "Converted",
+                "What was before " + ToString(Bound::At(known->cut)) + " is in " +
+                    QuoteName(table_.schema, known->history_name) + ". " +
+                    (known->no_way_back.empty() ? "It can become a plain table again (unconvert)."
+                                                : "There is no way back: " + known->no_way_back + '.'));
+  }
+  const auto no = [](const std::string& reason, const std::string& message) {
+    return Make("Converted", "False", reason, message);
+  };
+  if (known && known->state == Conversion::State::kReverting) {
+    return no("Reverting", "The table is plain; the rows of its former partitions move back to it.");
+  }
+  if (policy_.partitioning.conversion != Partitioning::Conversion::kOnline ||
+      policy_.partitioning.state != Partitioning::State::kEnabled) {
+    return no("NotWanted", "The table is plain, and the policy does not ask for its conversion.");
+  }
+  if (failure_) return no(failure_->reason, "The conversion is held up; see Ready.");
+  if (plan_.StopsEverything()) return no(Refused("", "").reason, "The conversion is refused; see Ready.");
+  if (!known) return no("Pending", "The conversion has not begun.");
+  return known->state == Conversion::State::kFenced
+             ? no("Fenced", "Rows from " + ToString(Bound::At(known->cut)) +
+                                " on are diverted, and show once the tables are swapped.")
+             : no("Prepared", "The partitioned table stands beside the plain one.");
+}
+
 }  // namespace
+
+std::optional<double> ConversionProgress(const Policy& policy, const Catalog& catalog) {
+  if (!catalog.table) return std::nullopt;
+  const Table& table = *catalog.table;
+  if (table.kind == Table::Kind::kPartitioned) {
+    return table.conversion ? std::optional<double>(1) : std::nullopt;
+  }
+  const bool wanted = policy.partitioning.conversion == Partitioning::Conversion::kOnline &&
+                      policy.partitioning.state == Partitioning::State::kEnabled;
+  if (!table.conversion) return wanted ? std::optional<double>(0) : std::nullopt;
+  if (table.conversion->state == Conversion::State::kReverting) return std::nullopt;
+  // Four steps, of which the index and the swap take the time.
+  if (table.conversion->state == Conversion::State::kFenced) return 0.75;
+  const std::string& index = table.conversion->key_index;
+  const bool built =
+      index.empty() ||
+      (table.anatomy && std::any_of(table.anatomy->indexes.begin(), table.anatomy->indexes.end(),
+                                    [&](const TableIndex& i) { return i.name == index && i.valid; }));
+  return built ? 0.5 : 0.25;
+}
 
 std::vector<Condition> ConditionsOf(const Policy& policy, const Catalog& catalog, const Plan& plan,
                                     const std::optional<Failure>& failure) {
   const Judge judge(policy, catalog, plan, failure);
-  return {judge.Ready(),   judge.Reconciling(),       judge.Stalled(),
-          judge.Covered(), judge.RetentionEnforced(), judge.DefaultPartitionEmpty()};
+  return {judge.Ready(),    judge.Reconciling(),       judge.Stalled(),
+          judge.Covered(),  judge.RetentionEnforced(), judge.DefaultPartitionEmpty(),
+          judge.Converted()};
 }
 
 std::vector<Condition> ConditionsOf(const Failure& failure) {
   std::vector<Condition> conditions = {Make("Ready", "False", failure.reason, failure.message)};
   for (const char* type :
-       {"Reconciling", "Stalled", "Covered", "RetentionEnforced", "DefaultPartitionEmpty"}) {
+       {"Reconciling", "Stalled", "Covered", "RetentionEnforced", "DefaultPartitionEmpty", "Converted"}) {
     conditions.push_back(Make(type, "Unknown", failure.reason, "The database has not been read; see Ready."));
   }
   if (failure.needs_a_person) conditions[2] = Make("Stalled", "True", failure.reason, failure.message);

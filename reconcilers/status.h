@@ -26,8 +26,8 @@ struct Failure {
   bool operator==(const Failure&) const = default;
 };
 
-// Ready, Reconciling, Stalled, Covered, RetentionEnforced and
-// DefaultPartitionEmpty, in this order.  `plan` is what is still to be done
+// Ready, Reconciling, Stalled, Covered, RetentionEnforced,
+// DefaultPartitionEmpty and Converted, in this order.  `plan` is what is still to be done
 // after the run.
 std::vector<Condition> ConditionsOf(const Policy& policy, const Catalog& catalog, const Plan& plan,
                                     const std::optional<Failure>& failure);
@@ -35,6 +35,10 @@ std::vector<Condition> ConditionsOf(const Policy& policy, const Catalog& catalog
 // The conditions while the database has not been read: all Unknown but Ready
 // (and Stalled, where a person is needed).
 std::vector<Condition> ConditionsOf(const Failure& failure);
+
+// How far a conversion is, from 0 to 1; nothing: none is asked for, or the
+// table was partitioned before.
+std::optional<double> ConversionProgress(const Policy& policy, const Catalog& catalog);
 
 }  // namespace partition_controller
 

@@ -65,8 +65,9 @@ TEST_F(Status, TypesAndTheirOrder) {
   for (const Condition& condition : ConditionsOf(policy_, catalog_, plan_, failure_)) {
     types.push_back(condition.type);
   }
-  const std::vector<std::string> expected = {"Ready",   "Reconciling",       "Stalled",
-                                             "Covered", "RetentionEnforced", "DefaultPartitionEmpty"};
+  const std::vector<std::string> expected = {"Ready",    "Reconciling",       "Stalled",
+                                             "Covered",  "RetentionEnforced", "DefaultPartitionEmpty",
+                                             "Converted"};
   EXPECT_EQ(types, expected);
   types.clear();
   for (const Condition& condition : ConditionsOf(Failure{"LockTimeout", "m", false})) {
@@ -303,6 +304,54 @@ TEST_F(Status, ReasonsAreWellFormed) {
     EXPECT_TRUE(std::regex_match(condition.reason, pattern)) << condition.reason;
     EXPECT_FALSE(condition.message.empty());
   }
+}
+
+TEST_F(Status, ConvertedFollowsTheJournal) {
+  EXPECT_EQ(Short("Converted"), "True/Partitioned");
+  EXPECT_EQ(ConversionProgress(policy_, catalog_), std::nullopt);
+  Table& table = *catalog_.table;
+  table.kind = Table::Kind::kPlain;
+  EXPECT_EQ(Short("Converted"), "False/NotWanted");
+  EXPECT_EQ(ConversionProgress(policy_, catalog_), std::nullopt);
+  policy_.partitioning.conversion = Partitioning::Conversion::kOnline;
+  EXPECT_EQ(Short("Converted"), "False/Pending");
+  EXPECT_EQ(ConversionProgress(policy_, catalog_), 0);
+
+  Conversion& conversion = table.conversion.emplace();
+  conversion.key_index = "points_key_with_time";
+  conversion.history_name = "points_pmin_20261201";
+  conversion.cut = sys_days(2026y / 12 / 1);
+  EXPECT_EQ(Short("Converted"), "False/Prepared");
+  EXPECT_EQ(ConversionProgress(policy_, catalog_), 0.25);
+  TableIndex index;
+  index.name = conversion.key_index;
+  index.valid = false;
+  table.anatomy.emplace().indexes = {index};
+  EXPECT_EQ(ConversionProgress(policy_, catalog_), 0.25);
+  table.anatomy->indexes.front().valid = true;
+  EXPECT_EQ(ConversionProgress(policy_, catalog_), 0.5);
+  conversion.state = Conversion::State::kFenced;
+  EXPECT_EQ(Short("Converted"), "False/Fenced");
+  EXPECT_THAT(Get("Converted").message, HasSubstr("2026-12-01T00:00:00Z"));
+  EXPECT_EQ(ConversionProgress(policy_, catalog_), 0.75);
+  failure_ = Failure{"LockTimeout", "somebody holds a lock", false};
+  EXPECT_EQ(Short("Converted"), "False/LockTimeout");
+  failure_.reset();
+  plan_.refusals = {{"ForeignKeysPointHere", "m", "r", true}};
+  EXPECT_EQ(Short("Converted"), "False/ForeignKeysPointHere");
+  plan_.refusals.clear();
+
+  table.kind = Table::Kind::kPartitioned;
+  conversion.state = Conversion::State::kConverted;
+  EXPECT_EQ(Short("Converted"), "True/Converted");
+  EXPECT_THAT(Get("Converted").message, HasSubstr("points_pmin_20261201"));
+  EXPECT_THAT(Get("Converted").message, HasSubstr("unconvert"));
+  EXPECT_EQ(ConversionProgress(policy_, catalog_), 1);
+  conversion.no_way_back = "partition \"x\" was dropped";
+  EXPECT_THAT(Get("Converted").message, HasSubstr("no way back: partition \"x\" was dropped"));
+  table.kind = Table::Kind::kPlain;
+  conversion.state = Conversion::State::kReverting;
+  EXPECT_EQ(Short("Converted"), "False/Reverting");
 }
 
 }  // namespace

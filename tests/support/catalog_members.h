@@ -170,7 +170,7 @@ void Members(Io& io, AroundName& a) {
 template <typename Io>
 void Members(Io& io, TableIndex& i) {
   auto& [name, unique, valid, building, holds_key, constraint, deferrable, definition, constraint_definition,
-         columns] = i;
+         parent, columns] = i;
   io("name", name);
   io("unique", unique);
   io("valid", valid);
@@ -180,6 +180,7 @@ void Members(Io& io, TableIndex& i) {
   io("deferrable", deferrable);
   io("definition", definition);
   io("constraintDefinition", constraint_definition);
+  io("parent", parent);
   io("columns", columns);
 }
 
@@ -225,18 +226,21 @@ void Members(Io& io, PublishedBy& p) {
 
 template <typename Io>
 void Members(Io& io, OwnedSequence& s) {
-  auto& [column, schema, name, identity] = s;
+  auto& [column, schema, name, identity, options, always] = s;
   io("column", column);
   io("schema", schema);
   io("name", name);
   io("identity", identity);
+  io("options", options);
+  io("always", always);
 }
 
 template <typename Io>
 void Members(Io& io, Anatomy& a) {
   auto& [shape, indexes, constraints, triggers, row_policies, row_security, force_row_security, views,
-         publications, sequences, column_grants, comment, dependents, temporary, typed, inherits, has_rules,
-         key_generated, subscribed, bytes, rows_beyond, oldest_transaction] = a;
+         publications, sequences, acl, column_grants, comment, dependents, empty_children, stuck_children,
+         temporary, typed, inherits, has_rules, key_generated, subscribed, bytes, rows_beyond,
+         oldest_transaction] = a;
   io("shape", shape);
   io("indexes", indexes);
   io("constraints", constraints);
@@ -247,9 +251,12 @@ void Members(Io& io, Anatomy& a) {
   io("views", views);
   io("publications", publications);
   io("sequences", sequences);
+  io("acl", acl);
   io("columnGrants", column_grants);
   io("comment", comment);
   io("dependents", dependents);
+  io("emptyChildren", empty_children);
+  io("stuckChildren", stuck_children);
   io("temporary", temporary);
   io("typed", typed);
   io("inherits", inherits);

@@ -1,0 +1,226 @@
+#include "reconcilers/sql_revert.h"
+
+#include <algorithm>
+
+#include "reconcilers/acl.h"
+#include "reconcilers/bookkeeping.h"
+#include "reconcilers/quote.h"
+
+namespace partition_controller {
+namespace {
+
+std::string RegClass(const std::string& quoted) { return QuoteLiteral(quoted) + "::pg_catalog.regclass"; }
+
+// As part of a template of format(), in single quotes.
+std::string Doubled(const std::string& name) {
+  std::string text;
+  for (const char c : name) text += c == '%' || c == '\'' ? std::string(2, c) : std::string(1, c);
+  return text;
+}
+
+// What tells the rows of one child apart: its primary key, which had the time
+// column; empty if it has none.
+std::vector<std::string> RowKey(const Table& table, const std::string& time_column) {
+  if (!table.conversion->primary_key.empty()) {
+    std::vector<std::string> columns = table.conversion->primary_key;
+    columns.push_back(time_column);
+    return columns;
+  }
+  for (const TableIndex& index : table.anatomy->indexes) {
+    if (index.constraint == 'p') return index.columns;
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string RepeatsKeySql(const Table& table, const std::string& row) {
+  std::string repeats;
+  for (const TableIndex& index : table.anatomy->indexes) {
+    if (!index.unique || index.columns.empty()) continue;
+    std::string same;
+    for (const std::string& column : index.columns) {
+      same += (same.empty() ? "k." : " AND k.") + QuoteName(column) + " = " + row + "." + QuoteName(column);
+    }
+    repeats += (repeats.empty() ? "" : " OR ") +
+               ("EXISTS (SELECT FROM ONLY " + QuoteName(table.schema, table.name) + " k WHERE " + same + ")");
+  }
+  return repeats.empty() ? "false" : repeats;
+}
+
+void RevertSql::DetachAll() {
+  const auto detach = [&](const Partition& partition) {
+    out_.swift.push_back("ALTER TABLE " + parent_ + " DETACH PARTITION " + Quoted(RefOf(partition)));
+  };
+  if (table_.default_partition) detach(table_.default_partition->partition);
+  for (const Partition& partition : table_.partitions) detach(partition);
+}
+
+void RevertSql::operator()(const BeginRevert& a) {
+  const std::string partitioned = Here(a.conversion.parent_name);
+  GentleParent();
+  for (const Partition& partition : table_.partitions) Gentle(RefOf(partition));
+  LockViews();
+  LockReferences(kEverybody);
+  LockParent();
+  LockDefault();
+  for (const Partition& partition : table_.partitions) LockExclusive(RefOf(partition));
+  Expect({table_.oid, table_.schema, table_.name, ""});
+  for (const Partition& partition : table_.partitions) Expect(RefOf(partition));
+  ExpectShape(a.conversion);
+  DetachAll();
+  out_.swift.push_back("ALTER TABLE " + parent_ + " RENAME TO " + QuoteName(a.conversion.parent_name));
+  const Partition& history =
+      *std::find_if(table_.partitions.begin(), table_.partitions.end(),
+                    [&](const Partition& partition) { return partition.oid == a.conversion.plain; });
+  out_.swift.push_back("ALTER TABLE " + Quoted(RefOf(history)) + " RENAME TO " + QuoteName(table_.name));
+  // From here on `parent_` is the plain table's name.
+  GiveBackSequences();
+  GiveBackPrivileges();
+  GiveBackRowSecurity();
+  GiveBackTriggers();
+  PointOthersHere(partitioned);
+  // Sequences that it does not own any more stay.
+  out_.swift.push_back("DROP TABLE " + partitioned);
+  GiveBackIndexes(a);
+  for (const OwnedSequence& sequence : table_.anatomy->sequences) {
+    if (!sequence.identity) continue;
+    out_.swift.push_back("DO " +
+                         DollarQuote("BEGIN\n  EXECUTE pg_catalog.format('ALTER SEQUENCE %s RENAME TO %I', "
+                                     "pg_catalog.pg_get_serial_sequence(" +
+                                     QuoteLiteral(parent_) + ", " + QuoteLiteral(sequence.column) + "), " +
+                                     QuoteLiteral(sequence.name) + ");\nEND"));
+  }
+  const auto inherit = [&](const Partition& partition) {
+    if (partition.oid == a.conversion.plain) return;
+    out_.swift.push_back("ALTER TABLE " + Quoted(RefOf(partition)) + " INHERIT " + parent_);
+  };
+  for (const Partition& partition : table_.partitions) inherit(partition);
+  if (table_.default_partition) inherit(table_.default_partition->partition);
+  out_.swift.push_back(RecordReverting(a.conversion));
+}
+
+void RevertSql::GiveBackSequences() {
+  for (const OwnedSequence& sequence : table_.anatomy->sequences) {
+    const std::string name = QuoteName(sequence.schema, sequence.name);
+    const std::string column = QuoteName(sequence.column);
+    if (!sequence.identity) {
+      out_.swift.push_back("ALTER SEQUENCE " + name + " OWNED BY " + parent_ + "." + column);
+      continue;
+    }
+    // Before PostgreSQL 17 the plain table may have kept a sequence of its own.
+    out_.swift.push_back("ALTER TABLE " + parent_ + " ALTER COLUMN " + column + " DROP IDENTITY IF EXISTS");
+    out_.swift.push_back("ALTER TABLE " + parent_ + " ALTER COLUMN " + column + " ADD GENERATED " +
+                         (sequence.always ? "ALWAYS" : "BY DEFAULT") + " AS IDENTITY (" + sequence.options +
+                         ")");
+    out_.swift.push_back("SELECT pg_catalog.setval(pg_catalog.pg_get_serial_sequence(" +
+                         QuoteLiteral(parent_) + ", " + QuoteLiteral(sequence.column) +
+                         ")::pg_catalog.regclass, last_value, is_called) FROM " + name);
+  }
+}
+
+// What was granted and revoked since the conversion is granted and revoked.
+void RevertSql::GiveBackPrivileges() {
+  const Anatomy& anatomy = *table_.anatomy;
+  out_.swift.push_back(
+      "DO " +
+      DollarQuote("DECLARE grantee text;\nBEGIN\n  FOR grantee IN SELECT DISTINCT CASE WHEN x.grantee = 0 "
+                  "THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(x.grantee)) END "
+                  "FROM pg_catalog.pg_class c CROSS JOIN LATERAL (SELECT * FROM "
+                  "pg_catalog.aclexplode(c.relacl) UNION ALL SELECT e.* FROM pg_catalog.pg_attribute a "
+                  "CROSS JOIN LATERAL pg_catalog.aclexplode(a.attacl) e WHERE a.attrelid = c.oid) x WHERE "
+                  "c.oid = " +
+                  RegClass(parent_) +
+                  " AND x.grantee <> c.relowner LOOP\n    EXECUTE pg_catalog.format('REVOKE ALL "
+                  "PRIVILEGES ON " +
+                  Doubled(parent_) + " FROM %s CASCADE', grantee);\n  END LOOP;\nEND"));
+  std::vector<Grant> grants = ParseAcl(anatomy.acl).value_or(std::vector<Grant>());
+  std::erase_if(grants, [&](const Grant& grant) { return grant.grantee == table_.owner; });
+  for (std::string& grant : GrantSql(grants, parent_)) out_.swift.push_back(std::move(grant));
+  for (const AroundName& grant : anatomy.column_grants) out_.swift.push_back(grant.On(parent_));
+  out_.swift.push_back("COMMENT ON TABLE " + parent_ + " IS " +
+                       (anatomy.comment ? QuoteLiteral(*anatomy.comment) : "NULL"));
+}
+
+void RevertSql::GiveBackRowSecurity() {
+  const Anatomy& anatomy = *table_.anatomy;
+  out_.swift.push_back("DO " + DollarQuote("DECLARE name text;\nBEGIN\n  FOR name IN SELECT polname FROM "
+                                           "pg_catalog.pg_policy WHERE polrelid = " +
+                                           RegClass(parent_) +
+                                           " LOOP\n    EXECUTE pg_catalog.format('DROP POLICY %I ON " +
+                                           Doubled(parent_) + "', name);\n  END LOOP;\nEND"));
+  for (const AroundName& policy : anatomy.row_policies) out_.swift.push_back(policy.On(parent_));
+  out_.swift.push_back("ALTER TABLE " + parent_ + (anatomy.row_security ? " ENABLE" : " DISABLE") +
+                       " ROW LEVEL SECURITY");
+  out_.swift.push_back("ALTER TABLE " + parent_ + (anatomy.force_row_security ? " FORCE" : " NO FORCE") +
+                       " ROW LEVEL SECURITY");
+}
+
+void RevertSql::GiveBackTriggers() {
+  for (const std::string& statement : TriggerSql(parent_)) out_.swift.push_back(statement);
+}
+
+void RevertSql::GiveBackIndexes(const BeginRevert& a) {
+  for (const TableIndex& index : table_.anatomy->indexes) {
+    if (index.parent.empty()) continue;
+    if (index.constraint == 'p' && !a.plain_key.empty()) {
+      out_.swift.push_back("ALTER TABLE " + parent_ + " DROP CONSTRAINT " + QuoteName(index.name));
+      out_.swift.push_back("ALTER TABLE " + parent_ + " ADD CONSTRAINT " + QuoteName(index.parent) +
+                           " PRIMARY KEY USING INDEX " + QuoteName(a.plain_key));
+    } else {
+      out_.swift.push_back("ALTER INDEX " + Here(index.name) + " RENAME TO " + QuoteName(index.parent));
+    }
+  }
+}
+
+void RevertSql::operator()(const MergeChild& a) {
+  const std::string child = Quoted(a.child);
+  const std::string columns = Columns("");
+  const std::vector<std::string> key = RowKey(table_, policy_.time_column);
+  const bool by_pages = server_.version >= 140'000;
+  const std::string pages =
+      by_pages ? " WHERE ctid >= pg_catalog.format('(%s,0)', $1::bigint)::pg_catalog.tid AND "
+                 "ctid < pg_catalog.format('(%s,0)', $2::bigint)::pg_catalog.tid"
+               : "";
+  if (by_pages) {
+    out_.repeat = Transaction::Repeat::kOverPages;
+    out_.pages_of = child;
+  }
+  if (key.empty()) {
+    out_.work.push_back("WITH moved AS (DELETE FROM ONLY " + child + pages + " RETURNING " + columns +
+                        ") INSERT INTO " + parent_ + " (" + columns + ")" + Overriding() + " SELECT " +
+                        columns + " FROM moved");
+    return;
+  }
+  std::string same;
+  std::string returned;
+  for (const std::string& column : key) {
+    same += (same.empty() ? "c." : " AND c.") + QuoteName(column) + " = put." + QuoteName(column);
+    returned += (returned.empty() ? "" : ", ") + QuoteName(column);
+  }
+  // Locked first, so that what is moved is what is deleted.
+  out_.work.push_back("WITH batch AS (SELECT " + columns + " FROM ONLY " + child + pages +
+                      " FOR UPDATE), put AS (INSERT INTO " + parent_ + " (" + columns + ")" + Overriding() +
+                      " SELECT " + columns + " FROM batch ON CONFLICT DO NOTHING RETURNING " + returned +
+                      ") DELETE FROM ONLY " + child + " c USING put WHERE " + same);
+}
+
+void RevertSql::operator()(const DropChild& a) {
+  out_.after_others = true;
+  Gentle(Plain());
+  Gentle(a.child);
+  LockReferences(kEverybody);
+  LockExclusive(a.child);
+  out_.swift.push_back(Assertion(a.child, ""));
+  out_.swift.push_back(
+      Raise("NOT EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = " + std::to_string(a.child.oid) +
+                " AND inhparent = " + std::to_string(table_.conversion->plain) + ")",
+            Quoted(a.child) + " is no child of " + parent_ + " any more", kStaleState));
+  ExpectEmpty(a.child);
+  out_.swift.push_back("DROP TABLE " + Quoted(a.child));
+  out_.swift.push_back(RecordGone(a.child.oid));
+}
+
+void RevertSql::operator()(const FinishRevert& a) { out_.work.push_back(RecordAbandoned(a.conversion)); }
+
+}  // namespace partition_controller
