@@ -141,6 +141,21 @@ Situation LookAt(Session& session, const Policy& policy, const Conduct& conduct,
 
 bool MayAct(const Policy& policy) { return !policy.suspend && policy.mode == Policy::Mode::kApply; }
 
+std::optional<Failure> SayFarewell(Session& session, const Policy& policy, const Conduct& conduct) {
+  const Now now{conduct.clock.Now(), false};
+  const std::vector<Catalog> catalogs = conduct.operations.read(session, {&policy}, now);
+  if (catalogs.size() != 1) return std::nullopt;
+  const Plan plan = MakeFarewell(policy, catalogs.front(), now);
+  if (plan.steps.empty()) return std::nullopt;
+  const ExecutorHooks hooks = HooksFor(conduct);
+  RunOutcome outcome = conduct.operations.execute(session, policy, catalogs.front(), plan, conduct.holder,
+                                                  conduct.stop, hooks);
+  if (outcome.stood_back || outcome.stopped) {
+    return Failure{"Fenced", "another controller is at work on the table", false};
+  }
+  return outcome.failure;
+}
+
 Convergence Converge(Session& session, const Policy& policy, Situation first, const Conduct& conduct) {
   Convergence result;
   result.last = std::move(first);

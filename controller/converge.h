@@ -74,6 +74,10 @@ Situation LookAt(Session& session, const Policy& policy, const Conduct& conduct,
 // False for a policy that is suspended or only plans.
 bool MayAct(const Policy& policy);
 
+// Ends what must not stay half done when `policy` is deleted.  Nothing if that
+// went well.  Throws DatabaseError.
+std::optional<Failure> SayFarewell(Session& session, const Policy& policy, const Conduct& conduct);
+
 // `first` was seen a moment ago.  Never throws for what the database does.
 Convergence Converge(Session& session, const Policy& policy, Situation first, const Conduct& conduct);
 

@@ -101,7 +101,7 @@ class Worker {
   // The work (worker_run.cc).
   bool EnsureSession(const std::vector<Job>& jobs);
   void LoseSession(const Failure& failure, const std::vector<Job>& jobs);
-  void ReleaseDeleted(const std::vector<Policy>& deleted);
+  void ReleaseDeleted(const std::vector<Policy>& deleted, const std::stop_token& stop);
   void ReleaseFailed(const Policy& policy, const Failure& failure);
   // `reused`: the session is from an earlier run.
   Seen ReadAll(const std::vector<Job>& jobs, bool reused, const std::stop_token& stop);

@@ -95,7 +95,7 @@ Instant Worker::RunDue(const std::stop_token& stop) {
   const bool reused = session_ != nullptr;
   if (EnsureSession(jobs)) {
     Seen seen = ReadAll(jobs, reused, stop);
-    ReleaseDeleted(deleted);
+    ReleaseDeleted(deleted, stop);
     for (std::size_t i = 0; i < seen.catalogs.size() && session_ && !stop.stop_requested(); ++i) {
       if (seen.catalogs[i]) Reconcile(jobs[i], seen.now, *std::move(seen.catalogs[i]), stop);
     }
@@ -152,10 +152,14 @@ void Worker::LoseSession(const Failure& failure, const std::vector<Job>& jobs) {
        {"retry_in_seconds", Seconds(delay)}});
 }
 
-void Worker::ReleaseDeleted(const std::vector<Policy>& deleted) {
+void Worker::ReleaseDeleted(const std::vector<Policy>& deleted, const std::stop_token& stop) {
   for (const Policy& policy : deleted) {
     if (!session_) return;
     try {
+      if (const std::optional<Failure> failure = SayFarewell(*session_, policy, ConductFor(policy, stop))) {
+        ReleaseFailed(policy, *failure);
+        continue;
+      }
       environment_.operations.release(*session_, policy);
     } catch (const DatabaseError& error) {
       ReleaseFailed(policy, FailureOf(error, policy));

@@ -281,6 +281,14 @@ void Advise(Planning& p) {
                             "write ON CONFLICT DO "
                             "NOTHING without a target, or remember the keys in a table of their own");
   }
+  std::vector<std::string> publications;
+  for (const PublishedBy& publication : anatomy.publications) publications.push_back(publication.name);
+  if (!publications.empty()) {
+    p.plan.advice.push_back(
+        "subscribers of " + List(publications) +
+        " do not get the rows beyond the cut that are moved, or come before the swap: copy "
+        "them there when it is done");
+  }
   if (anatomy.oldest_transaction > kLongTransaction) {
     p.plan.advice.push_back("a transaction has been open for " +
                             std::to_string(anatomy.oldest_transaction / 60) +
@@ -410,6 +418,11 @@ void Convert(Planning& p) {
   }
   const std::int64_t rows = p.table.anatomy->rows_beyond;
   p.Do(FinishConversion{*known, rows}, OneScan(p) + ", then swaps the tables in milliseconds");
+}
+
+void GiveUpConversion(Planning& p, const std::string& reason) {
+  const State state = p.table.conversion->state;
+  if (state == State::kPrepared || state == State::kFenced) GiveUp(p, false, reason);
 }
 
 bool NeedsAnatomy(const Policy& policy, const Catalog& catalog) {

@@ -178,6 +178,18 @@ Plan MakePlan(const Policy& policy, const Catalog& catalog, const Now& now, cons
   return std::move(planning.plan);
 }
 
+Plan MakeFarewell(const Policy& policy, const Catalog& catalog, const Now& now) {
+  Planning planning(policy, catalog, now);
+  Preflight(planning, catalog, now);
+  if (planning.plan.StopsEverything()) return std::move(planning.plan);
+  if (planning.table.kind == Table::Kind::kPartitioned) {
+    Repair(planning);
+  } else if (planning.table.conversion) {
+    GiveUpConversion(planning, "its policy is deleted");
+  }
+  return std::move(planning.plan);
+}
+
 std::vector<Instant> ProbeCuts(const Policy& policy, const Catalog& catalog, const Now& now,
                                std::optional<Instant> oldest) {
   if (!catalog.table || !KeyTypeOf(catalog.table->key_column_type)) return {};

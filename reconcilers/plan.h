@@ -79,6 +79,10 @@ struct Now {
 Plan MakePlan(const Policy& policy, const Catalog& catalog, const Now& now,
               const std::string& acknowledged = "");
 
+// What must not stay half done when the policy is deleted: rows that are on
+// their way arrive, and a conversion that has not swapped the tables is undone.
+Plan MakeFarewell(const Policy& policy, const Catalog& catalog, const Now& now);
+
 // Questions that the catalog snapshot leaves open and that the reader asks the
 // database before a plan is made.  Both are pure.
 

@@ -71,6 +71,8 @@ void Provision(Planning& planning);
 void Retire(Planning& planning, const std::string& acknowledged);
 void Maintain(Planning& planning);
 void Convert(Planning& planning);  // instead of all but Preflight, for a plain table
+// Undoes one that has not swapped the tables; nothing for others.
+void GiveUpConversion(Planning& planning, const std::string& reason);
 // The way back.  False if there is none: then all else goes on.
 bool Revert(Planning& planning);
 
