@@ -27,6 +27,8 @@ const std::vector<Benchmark>& All() {
        RunFirstContactMove},
       {"retention", "retention beside ingest, vacuums and a long SELECT", RunRetention},
       {"granularity", "Month, Week, Month under ingest", RunGranularity},
+      {"convert", "a plain table of 1,500,000 rows under ingest, against a copy (--full: 15,000,000)",
+       RunConvert},
   };
   return all;
 }

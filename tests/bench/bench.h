@@ -14,7 +14,7 @@ namespace partition_controller::bench {
 
 struct Options {
   bool smoke = false;  // tiny sizes: whether it works, not how fast; budgets are not held against it
-  bool full = false;   // 100,000 partitions
+  bool full = false;   // 100,000 partitions; 15,000,000 rows to convert
   std::string self;    // this program's path
 };
 
@@ -66,6 +66,7 @@ void RunFirstContactPromote(const Options& options, Report& report);
 void RunFirstContactMove(const Options& options, Report& report);
 void RunRetention(const Options& options, Report& report);
 void RunGranularity(const Options& options, Report& report);
+void RunConvert(const Options& options, Report& report);
 
 // Reads and plans for `tables` tables once and prints this process's peak
 // memory in bytes: what RunScale starts as a process of its own.

@@ -40,6 +40,24 @@ void CreateEdgeWatchPartitions(const std::string& uri, const std::string& since,
   transaction.commit();
 }
 
+void MigrateEdgeWatch(const std::string& uri, bool lock_first) {
+  pqxx::connection connection(uri);
+  pqxx::work transaction(connection);
+  transaction.exec(ReadSql("edgewatch_functions.sql"));
+  if (lock_first)
+    transaction.exec("LOCK TABLE devices, ingestion_batches, telemetry_points IN ACCESS EXCLUSIVE MODE");
+  transaction.exec("ALTER TABLE telemetry_points RENAME TO telemetry_points_legacy");
+  for (const char* index :
+       {"ix_telemetry_device_ts", "ix_telemetry_points_batch_id", "ix_telemetry_points_ts"})
+    transaction.exec(std::string("ALTER INDEX ") + index + " RENAME TO " + index + "_legacy");
+  transaction.exec(ReadSql("edgewatch_partitioned.sql"));
+  transaction.exec(
+      "SELECT pg_temp.edgewatch_create_partitions(min(ts), max(ts)) FROM telemetry_points_legacy");
+  transaction.exec("INSERT INTO telemetry_points SELECT * FROM telemetry_points_legacy");
+  transaction.exec("DROP TABLE telemetry_points_legacy");
+  transaction.commit();
+}
+
 void GenerateEdgeWatchData(const std::string& uri, const EdgeWatchFleet& fleet) {
   pqxx::connection connection(uri);
   pqxx::work transaction(connection);

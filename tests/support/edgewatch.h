@@ -23,6 +23,12 @@ void CreateEdgeWatchTables(const std::string& uri, TelemetryTable table);
 // them: "2026-01-31", "2026-01-31 12:00:00+00".
 void CreateEdgeWatchPartitions(const std::string& uri, const std::string& since, const std::string& until);
 
+// EdgeWatch's own migration of telemetry_points, from plain to partitioned: in
+// one transaction it is renamed, its rows are copied, and it is dropped.  Under
+// ingest that tends to deadlock, for it locks the tables that the foreign keys
+// point to last and the writers lock them first; `lock_first` mends that.
+void MigrateEdgeWatch(const std::string& uri, bool lock_first);
+
 struct EdgeWatchFleet {
   int devices = 5;
   std::int64_t points = 1000;  // evenly over the time, in batches of up to 50, with their dedupe rows

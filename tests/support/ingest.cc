@@ -477,7 +477,8 @@ void BoundsWatch::Run() {
   }
 }
 
-LockWatch::LockWatch(std::string uri) : uri_(std::move(uri)), thread_([this] { Run(); }) {}
+LockWatch::LockWatch(std::string uri, std::chrono::milliseconds every)
+    : uri_(std::move(uri)), every_(every), thread_([this] { Run(); }) {}
 
 LockWatch::~LockWatch() { Stop(); }
 
@@ -517,7 +518,7 @@ void LockWatch::Run() {
           where_ = waits[0][1].as<std::string>("");
         }
       }
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      std::this_thread::sleep_for(every_);
     }
   } catch (const std::exception&) {
     // A relation may go between the lock and its name; the next sample tells.

@@ -177,7 +177,8 @@ class BoundsWatch {
 // machine does not blur as it does the clients' times.
 class LockWatch {
  public:
-  explicit LockWatch(std::string uri);
+  // Looks again after `every`: a wait may have gone on for so much longer.
+  explicit LockWatch(std::string uri, std::chrono::milliseconds every = std::chrono::milliseconds(5));
   ~LockWatch();
   LockWatch(const LockWatch&) = delete;
   LockWatch& operator=(const LockWatch&) = delete;
@@ -190,6 +191,7 @@ class LockWatch {
   void Run();
 
   const std::string uri_;
+  const std::chrono::milliseconds every_;
   std::atomic<bool> stop_{false};
   mutable std::mutex mutex_;  // guards the next two
   Milliseconds worst_{0};
