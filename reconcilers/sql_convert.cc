@@ -261,8 +261,13 @@ void ConversionSql::DropDivert() {
 }
 
 void ConversionSql::ExpectShape(const Conversion& conversion) {
-  out_.swift.push_back(Raise(ShapeSql(table_.oid) + " IS DISTINCT FROM " + QuoteLiteral(conversion.shape),
-                             parent_ + " has been altered since the conversion began", kStaleState));
+  const std::string check =
+      Raise(ShapeSql(table_.oid) + " IS DISTINCT FROM " + QuoteLiteral(conversion.shape),
+            parent_ + " has been altered since the conversion began", kStaleState);
+  // It reads much of the catalog, and what a session reads the first time
+  // takes long: not while others wait.
+  out_.gentle.push_back(check);
+  out_.swift.push_back(check);
 }
 
 void ConversionSql::LockViews() {
