@@ -30,6 +30,10 @@ constexpr milliseconds kBrief{40};
 constexpr milliseconds kPatience{10'000};
 constexpr milliseconds kLookAgain{10};
 
+// And before they are queued for, a moment is sought in which all are free.
+// Nobody waits meanwhile.
+constexpr milliseconds kSearch{400};
+
 // The weak lock that comes first may wait longer, for it stalls no reader and
 // no writer, and an autovacuum only yields to who waits over a second.
 constexpr milliseconds kGentleWait{2'000};
@@ -57,12 +61,28 @@ std::string List(const std::vector<std::string>& all) {
 }
 
 // lock_timeout counts for each lock anew; this leaves to the next one what the
-// message's time is short of `whole` (statement_timestamp is the message's), so
-// that the waits of one message add up to little more than it.
+// time since kQueued is short of `whole`, so that the waits of one message add
+// up to little more than it.
+constexpr char kQueued[] = "partition_controller.queued";
 std::string RestOf(milliseconds whole) {
   return "; SELECT pg_catalog.set_config('lock_timeout', greatest(5, " + std::to_string(whole.count()) +
-         " - extract(milliseconds FROM pg_catalog.clock_timestamp() - "
-         "pg_catalog.statement_timestamp())::int)::text, true)";
+         " - extract(milliseconds FROM pg_catalog.clock_timestamp() - pg_catalog.current_setting('" +
+         kQueued + "')::timestamptz)::int)::text, true)";
+}
+
+// Takes all the locks or none, and sets kQueued.
+std::string AtOnce(const std::vector<std::string>& locks, milliseconds search) {
+  const std::string queued =
+      std::string("pg_catalog.set_config('") + kQueued + "', pg_catalog.clock_timestamp()::text, true)";
+  if (locks.empty()) return "SELECT " + queued;
+  std::string body = "DECLARE\n  give_up timestamptz := pg_catalog.clock_timestamp() + interval '" +
+                     std::to_string(search.count()) + " ms';\nBEGIN\n  LOOP\n    BEGIN\n";
+  for (const std::string& lock : locks) body += lock + "\n";
+  body +=
+      "EXIT;\n    EXCEPTION WHEN lock_not_available THEN\n      EXIT WHEN pg_catalog.clock_timestamp() >= "
+      "give_up;\n      PERFORM pg_catalog.pg_sleep(0.001);\n    END;\n  END LOOP;\n  PERFORM " +
+      queued + ";\nEND";
+  return "DO " + DollarQuote(body);
 }
 
 milliseconds Elapsed(std::chrono::steady_clock::time_point since) {
@@ -306,7 +326,8 @@ class Runner {
         AwaitGap(transaction, std::min(kPatience, 5 * policy_.locks.timeout) / (rung == 0 ? 1 : 10));
         // In one message, COMMIT included: no round trip happens while others
         // wait, and a process that is stopped in between holds no strong lock.
-        session_.Query(Timeout("statement_timeout", policy_.locks.timeout) +
+        session_.Query(Timeout("statement_timeout", policy_.locks.timeout) + "; " +
+                       AtOnce(transaction.at_once, std::min(kSearch, policy_.locks.timeout / 8)) +
                        Joined(transaction.swift, RestOf(rungs[std::min(rung, last)])) + "; COMMIT");
         outcome->lock_wait += std::chrono::steady_clock::now() - start;
         return;

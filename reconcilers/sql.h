@@ -25,6 +25,10 @@ struct Transaction {
   std::vector<std::string> work;    // may be long; takes no lock that stalls readers or writers
   std::vector<std::string> gentle;  // SHARE UPDATE EXCLUSIVE: waits out an autovacuum
   std::vector<std::string> swift;   // under strong locks: only metadata, milliseconds
+  // The strong locks of `swift`, in its order, as PL/pgSQL that does not wait
+  // for them: to be tried until all are free at one moment.  Empty if a try is
+  // not worth it.
+  std::vector<std::string> at_once;
   // The relations that `swift` locks against readers and writers, as SQL
   // expressions of type oid: to look who is in the way.
   std::vector<std::string> contended;

@@ -243,6 +243,7 @@ void ConversionSql::operator()(const FenceConversion& a) {
   const std::string cut = LiteralSql(Bound::At(a.conversion.cut), key_);
   Gentle(Plain());
   LockExclusive(Plain());
+  TryAtOnce();
   Expect(Plain());
   ExpectShape(a.conversion);
   // With row security the writer's own rights decide, there as here: nobody may
@@ -292,7 +293,8 @@ void ConversionSql::operator()(const FinishConversion& a) {
   LockViews();
   LockReferences(kEverybody);
   LockExclusive(Plain());
-  out_.swift.push_back("LOCK TABLE ONLY " + partitioned + " IN ACCESS EXCLUSIVE MODE");
+  LockExclusive({a.conversion.parent, table_.schema, a.conversion.parent_name, ""});
+  if (table_.anatomy->views.empty()) TryAtOnce();
   Expect(Plain());
   ExpectShape(a.conversion);
   DropDivert();

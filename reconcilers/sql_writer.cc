@@ -150,9 +150,21 @@ void SqlWriter::GentleParent() {
   if (table_.default_partition) Gentle(RefOf(table_.default_partition->partition));
 }
 
+void SqlWriter::Lock(const std::string& quoted, const std::string& mode, const std::string& condition) {
+  const std::string lock = "LOCK TABLE ONLY " + quoted + " IN " + mode + " MODE";
+  if (condition.empty()) {
+    out_.swift.push_back(lock);
+    locks_.push_back(lock + " NOWAIT;");
+  } else {
+    const std::string head = "IF " + condition + " THEN\n    ";
+    out_.swift.push_back("DO " + DollarQuote("BEGIN\n  " + head + lock + ";\n  END IF;\nEND"));
+    locks_.push_back(head + lock + " NOWAIT;\n  END IF;");
+  }
+}
+
 void SqlWriter::LockExclusive(const TableRef& ref) {
   Contend(ref.oid);
-  out_.swift.push_back("LOCK TABLE ONLY " + Quoted(ref) + " IN ACCESS EXCLUSIVE MODE");
+  Lock(Quoted(ref), kEverybody);
 }
 
 void SqlWriter::LockParent() { LockExclusive({table_.oid, table_.schema, table_.name, ""}); }
@@ -160,7 +172,7 @@ void SqlWriter::LockParent() { LockExclusive({table_.oid, table_.schema, table_.
 void SqlWriter::LockWriters() {
   if (!table_.default_partition) return;
   Contend(table_.oid);
-  out_.swift.push_back("LOCK TABLE ONLY " + parent_ + " IN SHARE ROW EXCLUSIVE MODE");
+  Lock(parent_, kWriters);
 }
 
 void SqlWriter::LockDefault() {
@@ -171,9 +183,7 @@ void SqlWriter::LockReferences(const std::string& mode) {
   for (const std::string& referenced : table_.references) {
     const std::string name = QuoteLiteral(referenced);
     if (mode == kEverybody) out_.contended.push_back("pg_catalog.to_regclass(" + name + ")::pg_catalog.oid");
-    out_.swift.push_back("DO " + DollarQuote("BEGIN\n  IF pg_catalog.has_table_privilege(" + name +
-                                             ", 'UPDATE, DELETE, TRUNCATE') THEN\n    LOCK TABLE ONLY " +
-                                             referenced + " IN " + mode + " MODE;\n  END IF;\nEND"));
+    Lock(referenced, mode, "pg_catalog.has_table_privilege(" + name + ", 'UPDATE, DELETE, TRUNCATE')");
   }
 }
 

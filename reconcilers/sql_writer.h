@@ -72,6 +72,11 @@ class SqlWriter {
   // writer that waits for us, until the rung ends.  ATTACH, DETACH and DROP lock
   // them by themselves, without any privilege; LOCK TABLE wants one.
   void LockReferences(const std::string& mode);
+  // All strong locks so far at one moment, if there is one: a queue for the
+  // first of several stalls its clients until the last is there, and in a
+  // deadlock with one of them until the rung ends.
+  // REQUIRES: `swift` has no other locks
+  void TryAtOnce() { out_.at_once = locks_; }
 
   // Fails unless the name still means this table and, for a partition, its
   // parent and bounds are what the plan saw.
@@ -93,6 +98,10 @@ class SqlWriter {
 
  private:
   const Attributes* NewestSibling() const;
+  // Adds it to `swift`; a condition is for who may not lock the table.
+  void Lock(const std::string& quoted, const std::string& mode, const std::string& condition = "");
+
+  std::vector<std::string> locks_;  // the same without waiting
 };
 
 }  // namespace partition_controller
