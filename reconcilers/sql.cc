@@ -109,7 +109,7 @@ class Renderer : public RevertSql {
     }
     const std::string leaves =
         move ? Inside("NEW." + column_, a.drain.range) : Outside("NEW." + column_, a.drain.range);
-    out_.swift.push_back(DivertFunction(a.default_partition, target, "DEFINER"));
+    out_.swift.push_back(DivertFunction(a.default_partition, target, kRightsOfOwner));
     CreateDivert(a.default_partition, kDivert, leaves);
     out_.swift.push_back("ALTER TABLE " + Quoted(a.default_partition) + " ADD CONSTRAINT " + kDrainCheck +
                          " CHECK (" + Stays(a.drain) + ") NOT VALID");

@@ -33,6 +33,20 @@ const char* EnableTrigger(char enabled) {
   }
 }
 
+// Whether what else happens when a row is written depends on who writes it:
+// there as here, nobody may write a row of the future that his policies would
+// refuse, and triggers find things by the writer's search_path.
+bool WriterDecides(const Anatomy& anatomy) {
+  return anatomy.row_security || std::any_of(anatomy.triggers.begin(), anatomy.triggers.end(),
+                                             [](const TableTrigger& t) { return t.enabled != 'D'; });
+}
+
+bool MovesFireTriggers(const Anatomy& anatomy) {
+  return std::any_of(anatomy.triggers.begin(), anatomy.triggers.end(), [](const TableTrigger& trigger) {
+    return trigger.on_rows_moved && trigger.enabled != 'D';
+  });
+}
+
 std::string KeyList(const std::vector<std::string>& columns) {
   std::string text;
   for (const std::string& column : columns) text += (text.empty() ? "" : ", ") + QuoteName(column);
@@ -159,12 +173,19 @@ void ConversionSql::MakePartitioned(const PrepareConversion& a) {
     work.push_back("ALTER TABLE " + name + " OWNER TO " + QuoteName(table_.owner));
 }
 
+std::vector<TableIndex> ConversionSql::OwnIndexes(const Conversion& conversion) const {
+  std::vector<TableIndex> own = table_.anatomy->indexes;
+  std::erase_if(own, [&](const TableIndex& index) {
+    return index.name == conversion.key_index || index.name == KeyIndexName(table_.name);
+  });
+  return own;
+}
+
 void ConversionSql::AddIndexes(const Conversion& conversion, Table* partitioned) {
   const std::string name = Here(conversion.parent_name);
-  const std::vector<TableIndex>& indexes = table_.anatomy->indexes;
+  const std::vector<TableIndex> indexes = OwnIndexes(conversion);
   for (std::size_t i = 0; i < indexes.size(); ++i) {
     const TableIndex& index = indexes[i];
-    if (index.name == conversion.key_index || index.name == KeyIndexName(table_.name)) continue;
     const std::string own = QuoteName(IndexName(conversion.parent_name, i));
     if (index.constraint == 'p') {
       out_.work.push_back("ALTER TABLE " + name + " ADD CONSTRAINT " + own + " " +
@@ -246,14 +267,28 @@ void ConversionSql::operator()(const FenceConversion& a) {
   TryAtOnce();
   Expect(Plain());
   ExpectShape(a.conversion);
-  // With row security the writer's own rights decide, there as here: nobody may
-  // write a row of the future that its policies would refuse.
   out_.swift.push_back(DivertFunction(Plain(), Here(a.conversion.parent_name),
-                                      table_.anatomy->row_security ? "INVOKER" : "DEFINER"));
+                                      WriterDecides(*table_.anatomy) ? kRightsOfWriter : kRightsOfOwner,
+                                      RefuseUnknownValues()));
   CreateDivert(Plain(), kFence, "NEW." + column_ + " >= " + cut);
   out_.swift.push_back("ALTER TABLE " + parent_ + " ADD CONSTRAINT " + kFenceCheck + " CHECK (" + column_ +
                        " < " + cut + ") NOT VALID");
   out_.swift.push_back(RecordConversionState(a.conversion, "fenced"));
+}
+
+// A column that was added since has no place where the row goes.  Before the
+// conversion has noticed, such a row is rather refused than cut short.
+std::string ConversionSql::RefuseUnknownValues() const {
+  std::string known;
+  for (const std::string& column : table_.columns)
+    known += (known.empty() ? "" : ", ") + QuoteLiteral(column);
+  return "  IF pg_catalog.jsonb_strip_nulls(pg_catalog.to_jsonb(NEW) OPERATOR(pg_catalog.-) ARRAY[" + known +
+         "]::pg_catalog.text[]) OPERATOR(pg_catalog.<>) '{}'::pg_catalog.jsonb THEN\n    RAISE EXCEPTION "
+         "USING "
+         "ERRCODE = '" +
+         kStaleState + "', MESSAGE = " +
+         QuoteLiteral(parent_ + " has been altered while it is being converted; repeat this in a minute") +
+         ";\n  END IF;\n";
 }
 
 void ConversionSql::DropDivert() {
@@ -284,7 +319,14 @@ void ConversionSql::operator()(const FinishConversion& a) {
   const std::string cut = LiteralSql(Bound::At(a.conversion.cut), key_);
   const std::string partitioned = Here(a.conversion.parent_name);
   out_.urgent = true;
-  out_.work.push_back(MoveRows(parent_, partitioned, column_ + " >= " + cut));
+  if (MovesFireTriggers(*table_.anatomy)) {
+    // There were none when this was planned, and the fence lets none in.
+    out_.work.push_back(
+        Raise("EXISTS (SELECT FROM ONLY " + parent_ + " WHERE " + column_ + " >= " + cut + ")",
+              "rows of " + parent_ + " lie beyond the cut, and triggers would fire for them", kStaleState));
+  } else {
+    out_.work.push_back(MoveRows(parent_, partitioned, column_ + " >= " + cut));
+  }
   // A deferred foreign key would otherwise leave events pending, and no table
   // that has some can be altered.
   out_.work.push_back("SET CONSTRAINTS ALL IMMEDIATE");
@@ -334,10 +376,9 @@ void ConversionSql::ExchangeNames(const Conversion& conversion) {
   out_.swift.push_back("ALTER TABLE " + parent_ + " RENAME TO " + QuoteName(conversion.history_name));
   out_.swift.push_back("ALTER TABLE " + Here(conversion.parent_name) + " RENAME TO " +
                        QuoteName(table_.name));
-  const std::vector<TableIndex>& indexes = table_.anatomy->indexes;
+  const std::vector<TableIndex> indexes = OwnIndexes(conversion);
   for (std::size_t i = 0; i < indexes.size(); ++i) {
     const TableIndex& index = indexes[i];
-    if (index.name == conversion.key_index || index.name == KeyIndexName(table_.name)) continue;
     if (index.constraint == 'p' && !OnParent(index)) {
       out_.swift.push_back("ALTER TABLE " + history + " DROP CONSTRAINT " + QuoteName(index.name));
       out_.swift.push_back("ALTER TABLE " + history + " ADD CONSTRAINT " +
@@ -402,13 +443,19 @@ void ConversionSql::operator()(const UnfenceConversion& a) {
 
 void ConversionSql::operator()(const AbandonConversion& a) {
   const std::string partitioned = Here(a.conversion.parent_name);
-  const std::string columns = Columns("");
-  // Nobody writes to it any more.
-  out_.work.push_back("INSERT INTO " + parent_ + " (" + columns + ")" + Overriding() + " SELECT " + columns +
-                      " FROM " + partitioned + " ON CONFLICT DO NOTHING");
-  out_.work.push_back("SET CONSTRAINTS ALL IMMEDIATE");
   Gentle(Plain());
   LockReferences(kEverybody);
+  if (table_.anatomy && MovesFireTriggers(*table_.anatomy)) {
+    // They have fired for these rows.
+    LockExclusive(Plain());
+    SwitchTriggers(false);
+    out_.swift.push_back(MoveBack(partitioned));
+    out_.swift.push_back("SET CONSTRAINTS ALL IMMEDIATE");
+    SwitchTriggers(true);
+  } else {
+    out_.work.push_back(MoveBack(partitioned));
+    out_.work.push_back("SET CONSTRAINTS ALL IMMEDIATE");
+  }
   if (!a.keep_index && !a.conversion.key_index.empty()) {
     LockExclusive(Plain());
     out_.swift.push_back("DROP INDEX IF EXISTS " + Here(a.conversion.key_index));
@@ -417,6 +464,43 @@ void ConversionSql::operator()(const AbandonConversion& a) {
   out_.swift.push_back(Assertion({a.conversion.parent, table_.schema, a.conversion.parent_name, ""}, ""));
   out_.swift.push_back("DROP TABLE " + partitioned);
   out_.swift.push_back(RecordAbandoned(a.conversion));
+}
+
+void ConversionSql::SwitchTriggers(bool on) {
+  for (const TableTrigger& trigger : table_.anatomy->triggers) {
+    if (!trigger.on_rows_moved || trigger.enabled == 'D') continue;
+    const char* enable = EnableTrigger(trigger.enabled);
+    out_.swift.push_back("ALTER TABLE ONLY " + parent_ + " " +
+                         (!on                 ? "DISABLE TRIGGER "
+                          : enable == nullptr ? "ENABLE TRIGGER "
+                                              : enable) +
+                         QuoteName(trigger.name));
+  }
+}
+
+// The table may have got and lost columns since.  What stood in one that is
+// gone goes with it, but a column that was only given another name is nothing
+// to guess about.  Nobody writes to the partitioned table any more.
+std::string ConversionSql::MoveBack(const std::string& partitioned) const {
+  return "DO " +
+         DollarQuote(
+             "DECLARE\n  kept text;\n  gone text;\nBEGIN\n  IF NOT EXISTS (SELECT FROM " + partitioned +
+             ") THEN\n    RETURN;\n  END IF;\n  SELECT pg_catalog.string_agg(pg_catalog.quote_ident("
+             "f.attname), ', ' ORDER BY f.attnum) FILTER (WHERE t.attname IS NOT NULL), "
+             "pg_catalog.string_agg(pg_catalog.quote_ident(f.attname), ', ' ORDER BY f.attnum) FILTER "
+             "(WHERE t.attname IS NULL) INTO kept, gone FROM pg_catalog.pg_attribute f LEFT JOIN "
+             "pg_catalog.pg_attribute t ON t.attrelid = " +
+             std::to_string(table_.oid) +
+             " AND t.attname = f.attname AND t.attnum > 0 AND NOT t.attisdropped AND t.attgenerated = "
+             "'' WHERE f.attrelid = " +
+             RegClass(partitioned) +
+             " AND f.attnum > 0 AND NOT f.attisdropped AND f.attgenerated = '';\n  IF gone IS NOT NULL "
+             "THEN\n    RAISE EXCEPTION USING MESSAGE = pg_catalog.format('rows in %s have columns that "
+             "%s has no more: %s; rename them there as they were renamed here, or drop them', " +
+             QuoteLiteral(partitioned) + ", " + QuoteLiteral(parent_) +
+             ", gone);\n  END IF;\n  EXECUTE pg_catalog.format('INSERT INTO %1$s (%2$s)" + Overriding() +
+             " SELECT %2$s FROM %3$s ON CONFLICT DO NOTHING', " + QuoteLiteral(parent_) + ", kept, " +
+             QuoteLiteral(partitioned) + ");\nEND");
 }
 
 }  // namespace partition_controller

@@ -26,7 +26,10 @@ class ConversionSql : public SqlWriter {
   // A table, index or sequence of the table's schema.
   std::string Here(const std::string& name) const;
 
-  // Of the partitioned table before the swap, and of the history after it.
+  // Without the ones that conversions make, which come and go.
+  std::vector<TableIndex> OwnIndexes(const Conversion& conversion) const;
+  // Of the partitioned table before the swap, and of the history after it; `i`
+  // counts the OwnIndexes.
   static std::string IndexName(const std::string& table, std::size_t i);
 
   void ExpectShape(const Conversion& conversion);
@@ -42,10 +45,14 @@ class ConversionSql : public SqlWriter {
   void MakePartitioned(const PrepareConversion& a);
   void AddIndexes(const Conversion& conversion, Table* partitioned);
   void AddPartitions(const PrepareConversion& a, const Table& partitioned);
+  std::string RefuseUnknownValues() const;
   void DropDivert();
   void MoveSequences(const Conversion& conversion);
   void ExchangeNames(const Conversion& conversion);
   void AttachHistory(const Conversion& conversion);
+  std::string MoveBack(const std::string& partitioned) const;
+  // Those that fire for rows that are moved.
+  void SwitchTriggers(bool on);
 };
 
 }  // namespace partition_controller

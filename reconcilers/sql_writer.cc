@@ -53,13 +53,15 @@ std::string SqlWriter::FunctionName() const {
 
 // ON CONFLICT: a row that is replayed while its range moves is there already.
 std::string SqlWriter::DivertFunction(const TableRef& from, const std::string& target,
-                                      const char* security) const {
-  const std::string body = "BEGIN\n  IF TG_OP = 'UPDATE' THEN\n    DELETE FROM ONLY " + Quoted(from) +
-                           " WHERE ctid = OLD.ctid;\n  END IF;\n  INSERT INTO " + target + " (" +
-                           Columns("") + ")" + Overriding() + " VALUES (" + Columns("NEW.") +
-                           ") ON CONFLICT DO NOTHING;\n  RETURN NULL;\nEND";
-  return "CREATE OR REPLACE FUNCTION " + FunctionName() + "() RETURNS trigger LANGUAGE plpgsql SECURITY " +
-         security + " SET search_path = pg_catalog, pg_temp AS " + DollarQuote(body);
+                                      const std::string& rights, const std::string& first) const {
+  // The operators are qualified: a writer's search_path may have others.
+  const std::string body =
+      "BEGIN\n" + first + "  IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN\n    DELETE FROM ONLY " +
+      Quoted(from) + " WHERE ctid OPERATOR(pg_catalog.=) OLD.ctid;\n  END IF;\n  INSERT INTO " + target +
+      " (" + Columns("") + ")" + Overriding() + " VALUES (" + Columns("NEW.") +
+      ") ON CONFLICT DO NOTHING;\n  RETURN NULL;\nEND";
+  return "CREATE OR REPLACE FUNCTION " + FunctionName() + "() RETURNS trigger LANGUAGE plpgsql " + rights +
+         " AS " + DollarQuote(body);
 }
 
 void SqlWriter::CreateDivert(const TableRef& on, const char* name, const std::string& leaves) {

@@ -42,9 +42,13 @@ class SqlWriter {
   // "WITH moved AS (DELETE ... RETURNING ...) INSERT INTO target ...".
   std::string MoveRows(const std::string& from, const std::string& target, const std::string& where) const;
 
-  // The function that a diverting trigger runs; one for each table.
+  // The function that a diverting trigger runs; one for each table.  `rights`
+  // are whose it has and what it finds by name; `first` comes before the rest.
+  static constexpr const char* kRightsOfOwner = "SECURITY DEFINER SET search_path = pg_catalog, pg_temp";
+  static constexpr const char* kRightsOfWriter = "SECURITY INVOKER";
   std::string FunctionName() const;
-  std::string DivertFunction(const TableRef& from, const std::string& target, const char* security) const;
+  std::string DivertFunction(const TableRef& from, const std::string& target, const std::string& rights,
+                             const std::string& first = "") const;
   // A trigger that runs it for rows that `leaves` is true of.
   void CreateDivert(const TableRef& on, const char* name, const std::string& leaves);
 

@@ -46,8 +46,8 @@ END$pc$;
 ALTER TABLE "public"."telemetry_points_p20261120_20261201" ADD FOREIGN KEY (device_id) REFERENCES public.devices(device_id);
 ALTER TABLE "public"."telemetry_points_p20261120_20261201" ADD FOREIGN KEY (batch_id) REFERENCES public.ingestion_batches(id);
 CREATE OR REPLACE FUNCTION partition_controller.divert_16400() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pc$BEGIN
-  IF TG_OP = 'UPDATE' THEN
-    DELETE FROM ONLY "public"."telemetry_points_default" WHERE ctid = OLD.ctid;
+  IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+    DELETE FROM ONLY "public"."telemetry_points_default" WHERE ctid OPERATOR(pg_catalog.=) OLD.ctid;
   END IF;
   INSERT INTO "public"."telemetry_points_p20261120_20261201" ("id", "message_id", "device_id", "batch_id", "ts", "metrics", "created_at") VALUES (NEW."id", NEW."message_id", NEW."device_id", NEW."batch_id", NEW."ts", NEW."metrics", NEW."created_at") ON CONFLICT DO NOTHING;
   RETURN NULL;

@@ -45,8 +45,8 @@ END$pc$;
 ALTER TABLE "my ""schema"""."üüüüüüüüüüüüüüüüüüüüüüü_7928eafb_p202611" ADD FOREIGN KEY (id) REFERENCES "other
 schema"."t$$"(id);
 CREATE OR REPLACE FUNCTION partition_controller.divert_16400() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pc$BEGIN
-  IF TG_OP = 'UPDATE' THEN
-    DELETE FROM ONLY "my ""schema"""."[31md" WHERE ctid = OLD.ctid;
+  IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+    DELETE FROM ONLY "my ""schema"""."[31md" WHERE ctid OPERATOR(pg_catalog.=) OLD.ctid;
   END IF;
   INSERT INTO "my ""schema"""."üüüüüüüüüüüüüüüüüüüüüüü_7928eafb_p202611" ("id", "a""b;c
 'd\e	$$f$1$ü", "tïme ""x""") VALUES (NEW."id", NEW."a""b;c

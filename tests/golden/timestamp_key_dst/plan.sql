@@ -34,8 +34,8 @@ DO $pc$BEGIN
   END IF;
 END$pc$;
 CREATE OR REPLACE FUNCTION partition_controller.divert_16400() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pc$BEGIN
-  IF TG_OP = 'UPDATE' THEN
-    DELETE FROM ONLY "public"."readings_default" WHERE ctid = OLD.ctid;
+  IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+    DELETE FROM ONLY "public"."readings_default" WHERE ctid OPERATOR(pg_catalog.=) OLD.ctid;
   END IF;
   INSERT INTO "public"."readings_p20261027" ("at", "value") VALUES (NEW."at", NEW."value") ON CONFLICT DO NOTHING;
   RETURN NULL;
