@@ -50,6 +50,13 @@ Catalog Comparable(Catalog catalog) {
   // tables take over has a test of its own (Siblings).
   table.attributes.clear();
   table.rows = 0;
+  // Of a table that is to be converted, and gone with it.
+  table.anatomy.reset();
+  // For messages; what only the partitions have has tests of its own
+  // (convert_test.cc).
+  table.partition_key.clear();
+  table.leaf_uniques.clear();
+  table.delete_triggers.clear();
   if (table.kind == Table::Kind::kPlain) {
     // The reader looks closely at what has something due, and then nothing is.
     table.columns.clear();
@@ -99,6 +106,10 @@ void AdoptOids(const Table& seen, Table* model) {
     adopt(&model->default_partition->partition.oid, model->default_partition->partition.name);
   }
   if (model->drain) adopt(&model->drain->target, model->drain->target_name);
+  if (model->conversion && seen.conversion && model->conversion->parent == 0) {
+    model->conversion->parent = seen.conversion->parent;
+    if (model->conversion->state == Conversion::State::kConverted) model->oid = seen.conversion->parent;
+  }
 }
 
 std::string Show(const Catalog& catalog) { return CatalogToJson(catalog).dump(1); }
@@ -178,31 +189,48 @@ class Contract : public testing::Test {
       const Plan plan = MakePlan(policy_, catalog, {now_, true});
       for (const Refusal& refusal : plan.refusals) ADD_FAILURE() << refusal.code << ": " << refusal.message;
       last_plan_ = plan;
-      if (plan.steps.empty()) return done;
-      Catalog model = catalog;
-      ExecutorHooks hooks;
-      hooks.sleep = [](std::chrono::milliseconds time) { std::this_thread::sleep_for(time); };
-      std::size_t before = 0;
-      hooks.on_step = [&](const StepOutcome& step, std::size_t count, std::size_t) {
-        if (count == before || step.result != "success") return;  // a batch
-        before = count;
-        done.emplace_back(Kind(step.action));
-        Apply(step.action, catalog.server.time, &*model.table);
-        Compare(model, Describe(step.action, *catalog.table));
-        if (after_step) after_step(step.action);
-      };
-      const RunOutcome outcome =
-          ExecutePlan(*session, policy_, catalog, plan, "contract", std::stop_token(), hooks);
-      // A partition that was thought empty has been measured: plan again.
-      if (outcome.failure && outcome.failure->reason == "CatalogChanged") continue;
-      if (outcome.failure) {
-        ADD_FAILURE() << outcome.failure->reason << ": " << outcome.failure->message;
-        return done;
-      }
-      EXPECT_FALSE(outcome.stood_back);
+      if (plan.steps.empty() || !CarryOut(*session, catalog, plan, &done)) return done;
     }
     ADD_FAILURE() << "still due: " << Describe(last_plan_.steps.front().action, *Observe().table);
     return done;
+  }
+
+  // The first steps of the plan, as one that is cut off does.
+  std::vector<std::string> Begin(std::size_t steps) {
+    std::vector<std::string> done;
+    const auto session = ConnectPostgres(db_->uri());
+    const Catalog catalog = ReadCatalogs(*session, {&policy_}, {now_, true}).at(0);
+    Plan plan = MakePlan(policy_, catalog, {now_, true});
+    for (const Refusal& refusal : plan.refusals) ADD_FAILURE() << refusal.code << ": " << refusal.message;
+    if (plan.steps.size() > steps) plan.steps.resize(steps);
+    CarryOut(*session, catalog, plan, &done);
+    return done;
+  }
+
+  // The model at the database's side.  False if it failed.
+  bool CarryOut(Session& session, const Catalog& catalog, const Plan& plan, std::vector<std::string>* done) {
+    Catalog model = catalog;
+    ExecutorHooks hooks;
+    hooks.sleep = [](std::chrono::milliseconds time) { std::this_thread::sleep_for(time); };
+    std::size_t before = 0;
+    hooks.on_step = [&](const StepOutcome& step, std::size_t count, std::size_t) {
+      if (count == before || step.result != "success") return;  // a batch
+      before = count;
+      done->emplace_back(Kind(step.action));
+      Apply(step.action, catalog.server.time, &*model.table);
+      Compare(model, Describe(step.action, *catalog.table));
+      if (after_step) after_step(step.action);
+    };
+    const RunOutcome outcome =
+        ExecutePlan(session, policy_, catalog, plan, "contract", std::stop_token(), hooks);
+    // A partition that was thought empty has been measured: plan again.
+    if (outcome.failure && outcome.failure->reason == "CatalogChanged") return true;
+    if (outcome.failure) {
+      ADD_FAILURE() << outcome.failure->reason << ": " << outcome.failure->message;
+      return false;
+    }
+    EXPECT_FALSE(outcome.stood_back);
+    return true;
   }
 
   void Compare(Catalog model, const std::string& what) {
@@ -768,6 +796,226 @@ TEST_F(Contract, OddPartitionsAreLeftAlone) {
   EXPECT_EQ(Rows(), 10);
   EXPECT_THAT(last_plan_.advice, Contains(HasSubstr("partitioned itself")));
   EXPECT_THAT(Partitions(), Contains(HasSubstr("odd FOR VALUES FROM ('2026-11-20 03:04:05.678901+00')")));
+}
+
+// A plain table that becomes partitioned where it stands.
+class ConversionContract : public Contract {
+ protected:
+  void SetUp() override {
+    Contract::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    policy_.partitioning.conversion = Partitioning::Conversion::kOnline;
+    policy_.partitioning.uniqueness = Partitioning::Uniqueness::kPerPartition;
+    // Rows beyond the cut are where the swap put them: in which partitions, the
+    // model does not know.
+    clients_write = true;
+  }
+
+  void CreatePlain(const std::string& type = "timestamptz") {
+    db_->Sql("CREATE TABLE points (id bigint PRIMARY KEY, ts " + type +
+             " NOT NULL, v real, w text); CREATE UNIQUE INDEX once ON points (w, id); "
+             "CREATE INDEX by_time ON points (ts); CREATE INDEX ahead ON points (v, ts DESC) WHERE v > 0");
+    next_id_ = 1;
+    Fill(3'000, "2026-05-01", "2026-11-22");
+    Fill(20, "2026-12-28", "2027-01-09");  // for two partitions
+    Fill(20, "2099-01-01", "2099-02-01");
+    db_->Sql("INSERT INTO points VALUES (-1, 'infinity', 0), (-2, '-infinity', 0)");
+  }
+  // The indexes of a table and where they are stored.
+  std::vector<std::string> Indexes(const std::string& table) {
+    return db_->Column(
+        "SELECT indexrelid || ' ' || pg_relation_filenode(indexrelid) FROM pg_index WHERE "
+        "indrelid = '" +
+        table + "'::regclass ORDER BY indexrelid");
+  }
+  // All that there is, but for when things happened and who did them.
+  std::string Everything() {
+    db_->Sql("UPDATE partition_controller.tables SET acted_at = '-infinity', term = 0");
+    return db_->Fingerprint();
+  }
+  void Never() { policy_.partitioning.conversion = Partitioning::Conversion::kNever; }
+  // As Converge, for a policy that refuses the table once the traces are gone.
+  std::vector<std::string> Clear() { return Begin(9); }
+};
+
+constexpr const char* kAllSteps[] = {"prepare_conversion", "build_index", "fence_conversion",
+                                     "finish_conversion"};
+
+TEST_F(ConversionContract, EachStepWithEachKey) {
+  for (const std::string type : {"timestamptz", "timestamp(0) without time zone", "date"}) {
+    SCOPED_TRACE(type);
+    if (type != "timestamptz") SetUp();
+    CreatePlain(type);
+    LogWhatIsScanned();
+    const std::int64_t before = Rows();
+    const std::string sum = db_->Value("SELECT sum(hashtext(p::text)::bigint) FROM points p");
+    const std::string file = db_->Value("SELECT pg_relation_filenode('points')");
+    const std::vector<std::string> indexes = Indexes("points");
+    std::string key;
+    after_step = [&](const Action& action) {
+      EXPECT_EQ(db_->Number("SELECT count(*) FROM points"), before) << Kind(action);
+      if (std::holds_alternative<BuildIndex>(action)) {
+        key = db_->Value("SELECT pg_relation_filenode('points_key_with_time')");
+      }
+    };
+    EXPECT_THAT(Converge(),
+                ElementsAre(kAllSteps[0], kAllSteps[1], kAllSteps[2], kAllSteps[3], "analyze_parent"));
+    after_step = {};
+    EXPECT_EQ(Rows(), before);
+    EXPECT_EQ(db_->Value("SELECT sum(hashtext(p::text)::bigint) FROM points p"), sum);
+    EXPECT_THAT(Partitions(), ElementsAre("points_default DEFAULT",
+                                          HasSubstr("points_p202612 FOR VALUES FROM ('2026-12-01"),
+                                          HasSubstr("points_p202701 FOR VALUES FROM ('2027-01-01"),
+                                          HasSubstr(" FOR VALUES FROM (MINVALUE) TO ('2026-12-01")));
+    const std::string history = db_->Value("SELECT tableoid::regclass FROM points WHERE id = 1");
+    // Neither the table nor an index of it was read, written or made anew.
+    EXPECT_EQ(db_->Value("SELECT pg_relation_filenode('" + history + "')"), file);
+    EXPECT_TRUE(WasImplied(history));
+    EXPECT_TRUE(WasImpliedForDefault("points_default"));
+    std::vector<std::string> kept = Indexes(history);
+    ASSERT_THAT(kept, SizeIs(indexes.size()));
+    // The primary key is another one.
+    EXPECT_THAT(kept.back(), testing::EndsWith(" " + key));
+    EXPECT_TRUE(std::equal(indexes.begin() + 1, indexes.end(), kept.begin()))
+        << testing::PrintToString(indexes) << testing::PrintToString(kept);
+    EXPECT_EQ(db_->Number("SELECT count(*) FROM points_p202612") +
+                  db_->Number("SELECT count(*) FROM points_p202701"),
+              20);
+    EXPECT_EQ(db_->Number("SELECT count(*) FROM points_default"), 21);
+    EXPECT_THAT(db_->Column("SELECT conname FROM pg_constraint WHERE conname LIKE 'partition_controller%'"),
+                IsEmpty());
+    EXPECT_THAT(
+        db_->Column("SELECT proname FROM pg_proc WHERE pronamespace = 'partition_controller'::regnamespace"),
+        IsEmpty());
+    EXPECT_THAT(Converge(), IsEmpty());
+  }
+}
+
+TEST_F(ConversionContract, AKeyThatIsInThePrimaryKeyNeedsNoIndex) {
+  db_->Sql("CREATE TABLE points (id bigint, ts timestamptz NOT NULL, v real, PRIMARY KEY (ts, id))");
+  Fill(300, "2026-05-01", "2026-11-22");
+  const std::vector<std::string> indexes = Indexes("points");
+  EXPECT_THAT(Converge(), ElementsAre(kAllSteps[0], kAllSteps[2], kAllSteps[3], "analyze_parent"));
+  EXPECT_EQ(Rows(), 300);
+  EXPECT_EQ(Indexes(db_->Value("SELECT tableoid::regclass FROM points LIMIT 1")), indexes);
+}
+
+TEST_F(ConversionContract, AnEmptyTableWithoutAnyIndex) {
+  db_->Sql("CREATE TABLE points (ts date NOT NULL)");
+  policy_.partitioning.uniqueness = Partitioning::Uniqueness::kRefuse;
+  EXPECT_THAT(Converge(), ElementsAre(kAllSteps[0], kAllSteps[2], kAllSteps[3], "analyze_parent"));
+  EXPECT_THAT(Partitions(), SizeIs(4));
+}
+
+// At each point where it may be given up, nothing is left of it.
+TEST_F(ConversionContract, NeverAgain) {
+  for (const std::size_t steps : {1U, 2U, 3U}) {
+    for (const bool disabled : {false, true}) {
+      SCOPED_TRACE(steps);
+      SCOPED_TRACE(disabled);
+      SetUp();
+      CreatePlain();
+      // The journal and the table's row in the bookkeeping begin with the first step.
+      ASSERT_THAT(Begin(1), SizeIs(1));
+      Never();
+      Clear();
+      const std::string before = Everything();
+      policy_.partitioning.conversion = Partitioning::Conversion::kOnline;
+      ASSERT_THAT(Begin(steps), SizeIs(steps));
+      EXPECT_NE(Everything(), before);
+      // What clients write meanwhile.
+      Fill(7, "2026-11-20", "2026-11-22");
+      Fill(9, "2026-12-20", "2027-03-01");
+      db_->Sql("UPDATE points SET ts = '2027-01-01' WHERE id BETWEEN 10 AND 14");
+      if (disabled) {
+        policy_.partitioning.state = Partitioning::State::kDisabled;
+      } else {
+        Never();
+      }
+      const std::vector<std::string> done = Clear();
+      ASSERT_FALSE(done.empty());
+      EXPECT_EQ(done.back(), "abandon_conversion");
+      EXPECT_EQ(done.size() == 2, steps == 3) << testing::PrintToString(done);
+      EXPECT_EQ(Rows(), 3'042 + 16);
+      EXPECT_EQ(db_->Number("SELECT count(*) FROM ONLY points WHERE ts = '2027-01-01'"), 5);
+      EXPECT_EQ(Everything(), before);
+      EXPECT_FALSE(Observe().table->conversion);
+    }
+  }
+}
+
+TEST_F(ConversionContract, AlteredInBetweenItStartsAnew) {
+  for (const std::size_t steps : {1U, 2U, 3U}) {
+    SCOPED_TRACE(steps);
+    SetUp();
+    CreatePlain();
+    ASSERT_THAT(Begin(steps), SizeIs(steps));
+    const std::string index = db_->Value("SELECT to_regclass('points_key_with_time')::oid");
+    Fill(9, "2026-12-20", "2027-03-01");
+    db_->Sql("ALTER TABLE points ADD COLUMN later int DEFAULT 7; CREATE INDEX later ON points (later)");
+    const std::vector<std::string> done = Converge();
+    EXPECT_THAT(done, Contains("abandon_conversion"));
+    EXPECT_EQ(std::count(done.begin(), done.end(), "unfence_conversion"), steps == 3 ? 1 : 0);
+    EXPECT_EQ(std::count(done.begin(), done.end(), "build_index"), steps == 1 ? 1 : 0);
+    EXPECT_EQ(Rows(), 3'042 + 9);
+    EXPECT_EQ(db_->Number("SELECT sum(later) FROM points"), (3'042 + 9) * 7);
+    if (!index.empty()) {
+      EXPECT_EQ(db_->Value("SELECT conindid FROM pg_constraint WHERE contype = 'p' AND conrelid = (SELECT "
+                           "tableoid FROM points WHERE id = 1)"),
+                index);
+    }
+  }
+}
+
+// The table was written to until its cut had come.
+TEST_F(ConversionContract, TooLateItStartsAnew) {
+  CreatePlain();
+  ASSERT_THAT(Begin(3), SizeIs(3));
+  now_ = At("2026-11-30T23:55:00Z");
+  EXPECT_THAT(Converge(), ElementsAre("unfence_conversion", "abandon_conversion", kAllSteps[0], kAllSteps[2],
+                                      kAllSteps[3], "analyze_parent"));
+  EXPECT_EQ(Rows(), 3'042);
+  EXPECT_THAT(Partitions(), Contains(HasSubstr("(MINVALUE) TO ('2027-01-01")));
+}
+
+TEST_F(ConversionContract, AnInvalidIndexIsBuiltAgain) {
+  CreatePlain();
+  ASSERT_THAT(Begin(1), SizeIs(1));
+  // Cut off in mid-build: a writer's transaction holds it up, then it is cancelled.
+  {
+    pqxx::connection writer(db_->uri());
+    pqxx::work writing(writer);
+    writing.exec("INSERT INTO points VALUES (-3, '2026-11-01', 0)");
+    std::thread building([&] {
+      pqxx::connection connection(db_->uri());
+      pqxx::nontransaction direct(connection);
+      EXPECT_THROW(direct.exec("CREATE UNIQUE INDEX CONCURRENTLY points_key_with_time ON points (id, ts)"),
+                   pqxx::sql_error);
+    });
+    EXPECT_TRUE(Eventually([&] {
+      return db_->Value(
+                 "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CREATE UNIQUE%' AND "
+                 "to_regclass('points_key_with_time') IS NOT NULL AND wait_event_type = 'Lock'") == "t";
+    }));
+    building.join();
+    writing.commit();
+  }
+  // Made after it, so that the indexes' order changes with its removal.
+  db_->Sql("CREATE INDEX another ON points (w)");
+  const std::vector<std::string> done = Converge();
+  EXPECT_THAT(done, ElementsAre("abandon_conversion", kAllSteps[0], "drop_invalid_index", kAllSteps[1],
+                                kAllSteps[2], kAllSteps[3], "analyze_parent"));
+  EXPECT_EQ(Rows(), 3'043);
+  EXPECT_EQ(db_->Value("SELECT pg_get_indexdef('another'::regclass)"),
+            "CREATE INDEX another ON ONLY public.points USING btree (w)");
+}
+
+// Of the name that ours would get.
+TEST_F(ConversionContract, AnIndexInTheWayIsLeftAlone) {
+  CreatePlain();
+  db_->Sql("CREATE INDEX points_key_with_time ON points (v)");
+  const Plan plan = MakePlan(policy_, Observe(), {now_, true});
+  EXPECT_THAT(plan.refusals, testing::ElementsAre(testing::Field(&Refusal::code, "NameTaken")));
 }
 
 }  // namespace
