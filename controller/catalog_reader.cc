@@ -591,7 +591,9 @@ class Reader {
     }
     const Result details = session_.Query(
         "SELECT c.oid, r.rolname, c.relpersistence = 'u', c.relreplident, h.inhparent, c.relacl::text, "
-        "pg_catalog.to_json(c.reloptions), s.spcname, k.convalidated "
+        "pg_catalog.to_json(c.reloptions), s.spcname, k.convalidated, c.relrowsecurity OR (SELECT "
+        "p.relrowsecurity "
+        "FROM pg_catalog.pg_class p WHERE p.oid = $1::oid) "
         "FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid "
         "JOIN pg_catalog.pg_roles r ON r.oid = c.relowner "
         "LEFT JOIN pg_catalog.pg_tablespace s ON s.oid = c.reltablespace "
@@ -615,6 +617,7 @@ class Reader {
       attributes.acl = Text(detail[5]);
       attributes.options = Strings(detail[6]);
       attributes.tablespace = Text(detail[7]);
+      attributes.row_security = Flag(detail[9]);
       if (found == partitions.end()) {
         table->attributes.push_back(std::move(attributes));
         continue;

@@ -47,6 +47,8 @@ struct Attributes {
   std::string acl;                   // pg_class.relacl as text; empty: none
   std::vector<std::string> options;  // pg_class.reloptions, "fillfactor=70"
   std::string tablespace;            // empty: the database's
+  // Its own, or its parent's, which guards only who goes through the parent.
+  bool row_security = false;
   bool operator==(const Attributes&) const = default;
 };
 

@@ -113,6 +113,12 @@ std::string ShapeSql(Oid plain) {
          "c WHERE c.oid = d.objid AND c.relkind = 'S')) s)";
 }
 
+std::string ConversionSql::Doubled(const std::string& name) {
+  std::string text;
+  for (const char x : name) text += x == '%' || x == '\'' ? std::string(2, x) : std::string(1, x);
+  return text;
+}
+
 std::string ConversionSql::Here(const std::string& name) const { return QuoteName(table_.schema, name); }
 
 std::string ConversionSql::IndexName(const std::string& table, std::size_t i) {
@@ -161,11 +167,8 @@ void ConversionSql::MakePartitioned(const PrepareConversion& a) {
       work.push_back("ALTER TABLE ONLY " + name + " REPLICA IDENTITY " +
                      (known.replica_identity == 'f' ? "FULL" : "NOTHING"));
     }
-    std::vector<Grant> grants = ParseAcl(anatomy.acl).value_or(std::vector<Grant>());
-    std::erase_if(grants, [&](const Grant& grant) { return grant.grantee == known.owner; });
-    for (std::string& grant : GrantSql(grants, name)) work.push_back(std::move(grant));
   }
-  for (const AroundName& grant : anatomy.column_grants) work.push_back(grant.On(name));
+  for (std::string& statement : PrivilegeSql(name)) work.push_back(std::move(statement));
   for (const AroundName& policy : anatomy.row_policies) work.push_back(policy.On(name));
   if (anatomy.row_security) work.push_back("ALTER TABLE " + name + " ENABLE ROW LEVEL SECURITY");
   if (anatomy.force_row_security) work.push_back("ALTER TABLE " + name + " FORCE ROW LEVEL SECURITY");
@@ -202,6 +205,27 @@ void ConversionSql::AddIndexes(const Conversion& conversion, Table* partitioned)
                           name + " " + index.definition);
     }
   }
+}
+
+std::vector<std::string> ConversionSql::PrivilegeSql(const std::string& table) const {
+  const Anatomy& anatomy = *table_.anatomy;
+  // Whatever default privileges (ALTER DEFAULT PRIVILEGES) or earlier times gave.
+  std::vector<std::string> statements = {
+      "DO " +
+      DollarQuote(
+          "DECLARE grantee text;\nBEGIN\n  FOR grantee IN SELECT DISTINCT CASE WHEN x.grantee = 0 THEN "
+          "'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(x.grantee)) END FROM "
+          "pg_catalog.pg_class c CROSS JOIN LATERAL (SELECT * FROM pg_catalog.aclexplode(c.relacl) UNION "
+          "ALL SELECT e.* FROM pg_catalog.pg_attribute a CROSS JOIN LATERAL "
+          "pg_catalog.aclexplode(a.attacl) e WHERE a.attrelid = c.oid) x WHERE c.oid = " +
+          RegClass(table) +
+          " AND x.grantee <> c.relowner LOOP\n    EXECUTE pg_catalog.format('REVOKE ALL PRIVILEGES ON " +
+          Doubled(table) + " FROM %s CASCADE', grantee);\n  END LOOP;\nEND")};
+  std::vector<Grant> grants = ParseAcl(anatomy.acl).value_or(std::vector<Grant>());
+  std::erase_if(grants, [&](const Grant& grant) { return grant.grantee == table_.owner; });
+  for (std::string& grant : GrantSql(grants, table)) statements.push_back(std::move(grant));
+  for (const AroundName& grant : anatomy.column_grants) statements.push_back(grant.On(table));
+  return statements;
 }
 
 std::vector<std::string> ConversionSql::TriggerSql(const std::string& table) const {

@@ -23,6 +23,8 @@ class ConversionSql : public SqlWriter {
 
  protected:
   TableRef Plain() const { return {table_.oid, table_.schema, table_.name, ""}; }
+  // As part of a template of format(), in single quotes.
+  static std::string Doubled(const std::string& name);
   // A table, index or sequence of the table's schema.
   std::string Here(const std::string& name) const;
 
@@ -35,6 +37,9 @@ class ConversionSql : public SqlWriter {
   void ExpectShape(const Conversion& conversion);
   // Readers lock a view before the tables below it, and so must we.
   void LockViews();
+  // The table's and its columns' privileges for another table, which has them
+  // and no others then.
+  std::vector<std::string> PrivilegeSql(const std::string& table) const;
   // The application's triggers, made for another table.
   std::vector<std::string> TriggerSql(const std::string& table) const;
   // What refers to the table by its oid refers to the one that has its name

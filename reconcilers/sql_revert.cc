@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "reconcilers/acl.h"
 #include "reconcilers/bookkeeping.h"
 #include "reconcilers/quote.h"
 
@@ -10,13 +9,6 @@ namespace partition_controller {
 namespace {
 
 std::string RegClass(const std::string& quoted) { return QuoteLiteral(quoted) + "::pg_catalog.regclass"; }
-
-// As part of a template of format(), in single quotes.
-std::string Doubled(const std::string& name) {
-  std::string text;
-  for (const char c : name) text += c == '%' || c == '\'' ? std::string(2, c) : std::string(1, c);
-  return text;
-}
 
 // What tells the rows of one child apart: its primary key, which had the time
 // column; empty if it has none.
@@ -121,25 +113,9 @@ void RevertSql::GiveBackSequences() {
 
 // What was granted and revoked since the conversion is granted and revoked.
 void RevertSql::GiveBackPrivileges() {
-  const Anatomy& anatomy = *table_.anatomy;
-  out_.swift.push_back(
-      "DO " +
-      DollarQuote("DECLARE grantee text;\nBEGIN\n  FOR grantee IN SELECT DISTINCT CASE WHEN x.grantee = 0 "
-                  "THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(x.grantee)) END "
-                  "FROM pg_catalog.pg_class c CROSS JOIN LATERAL (SELECT * FROM "
-                  "pg_catalog.aclexplode(c.relacl) UNION ALL SELECT e.* FROM pg_catalog.pg_attribute a "
-                  "CROSS JOIN LATERAL pg_catalog.aclexplode(a.attacl) e WHERE a.attrelid = c.oid) x WHERE "
-                  "c.oid = " +
-                  RegClass(parent_) +
-                  " AND x.grantee <> c.relowner LOOP\n    EXECUTE pg_catalog.format('REVOKE ALL "
-                  "PRIVILEGES ON " +
-                  Doubled(parent_) + " FROM %s CASCADE', grantee);\n  END LOOP;\nEND"));
-  std::vector<Grant> grants = ParseAcl(anatomy.acl).value_or(std::vector<Grant>());
-  std::erase_if(grants, [&](const Grant& grant) { return grant.grantee == table_.owner; });
-  for (std::string& grant : GrantSql(grants, parent_)) out_.swift.push_back(std::move(grant));
-  for (const AroundName& grant : anatomy.column_grants) out_.swift.push_back(grant.On(parent_));
-  out_.swift.push_back("COMMENT ON TABLE " + parent_ + " IS " +
-                       (anatomy.comment ? QuoteLiteral(*anatomy.comment) : "NULL"));
+  for (std::string& statement : PrivilegeSql(parent_)) out_.swift.push_back(std::move(statement));
+  const std::optional<std::string>& comment = table_.anatomy->comment;
+  out_.swift.push_back("COMMENT ON TABLE " + parent_ + " IS " + (comment ? QuoteLiteral(*comment) : "NULL"));
 }
 
 void RevertSql::GiveBackRowSecurity() {

@@ -106,6 +106,8 @@ void SqlWriter::MakeLikeParent(const std::string& name) {
     std::vector<Grant> grants = ParseAcl(sibling->acl).value_or(std::vector<Grant>());
     std::erase_if(grants, [&](const Grant& grant) { return grant.grantee == sibling->owner; });
     for (std::string& grant : GrantSql(grants, table)) out_.work.push_back(std::move(grant));
+    // Without a policy of its own nobody but its owner may read it directly.
+    if (sibling->row_security) out_.work.push_back("ALTER TABLE " + table + " ENABLE ROW LEVEL SECURITY");
   }
   for (const std::string& setting : table_.column_settings)
     out_.work.push_back("ALTER TABLE " + table + " " + setting);

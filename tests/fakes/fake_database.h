@@ -46,7 +46,7 @@ class FakeDatabase {
     table.partition_key = "RANGE (ts)";
     table.has_time_index = true;
     table.columns = {"id", "ts"};
-    table.attributes = {{"edgewatch", false, 'd', 0, "", {}, ""}};
+    table.attributes = {{"edgewatch", false, 'd', 0, "", {}, "", false}};
     const std::lock_guard lock(mutex_);
     tables_[name] = table;
   }

@@ -55,7 +55,7 @@ void Members(Io& io, Server& s) {
 
 template <typename Io>
 void Members(Io& io, Attributes& a) {
-  auto& [owner, unlogged, replica_identity, replica_parent_index, acl, options, tablespace] = a;
+  auto& [owner, unlogged, replica_identity, replica_parent_index, acl, options, tablespace, row_security] = a;
   io("owner", owner);
   io("unlogged", unlogged);
   io("replicaIdentity", replica_identity);
@@ -63,6 +63,7 @@ void Members(Io& io, Attributes& a) {
   io("acl", acl);
   io("options", options);
   io("tablespace", tablespace);
+  io("rowSecurity", row_security);
 }
 
 template <typename Io>

@@ -36,7 +36,7 @@ World::World(Policy wanted, Instant now, const std::string& key_column_type) : p
   table.partition_key = "RANGE (ts)";
   table.has_time_index = true;
   table.columns = {"id", "ts"};
-  table.attributes = {{"edgewatch", false, 'd', 0, "", {}, ""}};
+  table.attributes = {{"edgewatch", false, 'd', 0, "", {}, "", false}};
   Ownership& keeper = table.ownership.emplace();
   keeper.table = table.oid;
   keeper.policy_namespace = policy_.name_space;
