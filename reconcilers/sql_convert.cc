@@ -356,10 +356,13 @@ void ConversionSql::operator()(const FinishConversion& a) {
   out_.work.push_back("SET CONSTRAINTS ALL IMMEDIATE");
   out_.work.push_back("ALTER TABLE " + parent_ + " VALIDATE CONSTRAINT " + kFenceCheck);
   Gentle(Plain());
+  const TableRef fallback = RefOf(table_.default_partition->partition);
+  Gentle(fallback);
   LockViews();
   LockReferences(kEverybody);
   LockExclusive(Plain());
   LockExclusive({a.conversion.parent, table_.schema, a.conversion.parent_name, ""});
+  LockExclusive(fallback);
   if (table_.anatomy->views.empty()) TryAtOnce();
   Expect(Plain());
   ExpectShape(a.conversion);
@@ -441,9 +444,8 @@ void ConversionSql::AttachHistory(const Conversion& conversion) {
             kStaleState));
   Attach(history, {Bound::MinValue(), Bound::At(conversion.cut)});
   out_.swift.push_back("ALTER TABLE " + history + " DROP CONSTRAINT " + kFenceCheck);
-  const Partition& fallback = table_.default_partition->partition;
-  out_.swift.push_back("ALTER TABLE " + QuoteName(fallback.schema, fallback.name) + " DROP CONSTRAINT " +
-                       kBoundCheck);
+  out_.swift.push_back("ALTER TABLE " + Quoted(RefOf(table_.default_partition->partition)) +
+                       " DROP CONSTRAINT " + kBoundCheck);
 }
 
 void ConversionSql::PointOthersHere(const std::string& former) {
@@ -468,6 +470,7 @@ void ConversionSql::operator()(const UnfenceConversion& a) {
 void ConversionSql::operator()(const AbandonConversion& a) {
   const std::string partitioned = Here(a.conversion.parent_name);
   Gentle(Plain());
+  if (table_.default_partition) Gentle(RefOf(table_.default_partition->partition));
   LockReferences(kEverybody);
   if (table_.anatomy && MovesFireTriggers(*table_.anatomy)) {
     // They have fired for these rows.

@@ -186,8 +186,14 @@ void SqlWriter::LockDefault() {
 void SqlWriter::LockReferences(const std::string& mode) {
   for (const std::string& referenced : table_.references) {
     const std::string name = QuoteLiteral(referenced);
-    if (mode == kEverybody) out_.contended.push_back("pg_catalog.to_regclass(" + name + ")::pg_catalog.oid");
-    Lock(referenced, mode, "pg_catalog.has_table_privilege(" + name + ", 'UPDATE, DELETE, TRUNCATE')");
+    const std::string may = "pg_catalog.has_table_privilege(" + name + ", 'UPDATE, DELETE, TRUNCATE')";
+    if (mode == kEverybody) {
+      out_.contended.push_back("pg_catalog.to_regclass(" + name + ")::pg_catalog.oid");
+      out_.gentle.push_back("DO " +
+                            DollarQuote("BEGIN\n  IF " + may + " THEN\n    LOCK TABLE ONLY " + referenced +
+                                        " IN SHARE UPDATE EXCLUSIVE MODE;\n  END IF;\nEND"));
+    }
+    Lock(referenced, mode, may);
   }
 }
 
