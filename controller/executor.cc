@@ -70,18 +70,21 @@ std::string RestOf(milliseconds whole) {
          kQueued + "')::timestamptz)::int)::text, true)";
 }
 
-// Takes all the locks or none, and sets kQueued.
-std::string AtOnce(const std::vector<std::string>& locks, milliseconds search) {
+// Takes all the locks or none, and sets kQueued.  None is a lock timeout if
+// nobody is to queue for them.
+std::string AtOnce(const std::vector<std::string>& locks, milliseconds search, bool may_queue) {
   const std::string queued =
       std::string("pg_catalog.set_config('") + kQueued + "', pg_catalog.clock_timestamp()::text, true)";
   if (locks.empty()) return "SELECT " + queued;
   std::string body = "DECLARE\n  give_up timestamptz := pg_catalog.clock_timestamp() + interval '" +
                      std::to_string(search.count()) + " ms';\nBEGIN\n  LOOP\n    BEGIN\n";
   for (const std::string& lock : locks) body += lock + "\n";
-  body +=
-      "EXIT;\n    EXCEPTION WHEN lock_not_available THEN\n      EXIT WHEN pg_catalog.clock_timestamp() >= "
-      "give_up;\n      PERFORM pg_catalog.pg_sleep(0.001);\n    END;\n  END LOOP;\n  PERFORM " +
-      queued + ";\nEND";
+  body += std::string(
+              "EXIT;\n    EXCEPTION WHEN lock_not_available THEN\n      IF pg_catalog.clock_timestamp() >= "
+              "give_up THEN\n        ") +
+          (may_queue ? "EXIT" : "RAISE") +
+          ";\n      END IF;\n      PERFORM pg_catalog.pg_sleep(0.001);\n    END;\n  END LOOP;\n  PERFORM " +
+          queued + ";\nEND";
   return "DO " + DollarQuote(body);
 }
 
@@ -320,6 +323,9 @@ class Runner {
     for (std::size_t rung = 0;; ++rung) {
       session_.Query("SAVEPOINT ladder");
       const auto start = std::chrono::steady_clock::now();
+      // A queue for several locks is likely to be a deadlock that stalls others
+      // until the rung ends: only the longest rungs are worth that, once.
+      const bool may_queue = transaction.at_once.size() < 2 || (rung >= std::size(kRungs) && rung <= last);
       try {
         session_.Query(Timeout("lock_timeout", std::min(kGentleWait, policy_.locks.timeout)) +
                        Joined(transaction.gentle));
@@ -327,7 +333,7 @@ class Runner {
         // In one message, COMMIT included: no round trip happens while others
         // wait, and a process that is stopped in between holds no strong lock.
         session_.Query(Timeout("statement_timeout", policy_.locks.timeout) + "; " +
-                       AtOnce(transaction.at_once, std::min(kSearch, policy_.locks.timeout / 8)) +
+                       AtOnce(transaction.at_once, std::min(kSearch, policy_.locks.timeout / 8), may_queue) +
                        Joined(transaction.swift, RestOf(rungs[std::min(rung, last)])) + "; COMMIT");
         outcome->lock_wait += std::chrono::steady_clock::now() - start;
         return;
