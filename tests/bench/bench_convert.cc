@@ -34,9 +34,9 @@ constexpr char kBatch[] =
     "INSERT INTO ingestion_batches (id, device_id, points_submitted, points_accepted) VALUES ($1, $2, $3, "
     "$3)";
 constexpr char kSeries[] =
-    "SELECT date_trunc('hour', ts) AS bucket, avg((metrics->>'temperature_c')::numeric) FROM "
-    "telemetry_points WHERE device_id = $1 AND ts >= now() - interval '2 hours' AND ts < now() GROUP BY 1 "
-    "ORDER BY 1 DESC LIMIT 50";
+    "SELECT date_trunc('hour', ts) AS bucket, avg((metrics->>'temperature_c')::numeric) FROM (SELECT ts, "
+    "metrics FROM telemetry_points WHERE device_id = $1 AND ts < now() ORDER BY ts DESC LIMIT 500) p GROUP "
+    "BY 1 ORDER BY 1 DESC";
 constexpr char kDevice[] = "SELECT * FROM devices WHERE device_id = $1";
 constexpr char kTouch[] = "UPDATE devices SET last_seen_at = now() WHERE device_id = $1";
 
