@@ -297,17 +297,39 @@ class Runner {
     }
   }
 
-  // A statement that cannot be in a transaction has only what its session was
-  // given: nothing is set for it, since a pooler would hand the setting on to
-  // others.  That the term still holds is proven a moment before; what it did
-  // is seen in the catalog.
+  // A statement that cannot be in a transaction has what its session was given.
+  // It stalls nobody, so it may take its time, whatever the database's or the
+  // login's settings say; but a pooler would hand ours on to others.  That the
+  // term still holds is proven a moment before; what it did is seen in the
+  // catalog.
   void Alone(const Transaction& transaction) {
     {
       Open open(session_, policy_);
       Fence();
       open.Commit();
     }
-    session_.Query(transaction.work.front());
+    std::vector<std::string> names;
+    if (session_.KeepsSettings()) {
+      for (const char* setting :
+           {"statement_timeout = 0", "lock_timeout = 0", "default_transaction_read_only = off"}) {
+        session_.Query(std::string("SET ") + setting);
+        names.emplace_back(setting, std::string_view(setting).find(' '));
+      }
+      if (!policy_.connection.role.empty()) {
+        session_.Query("SET ROLE " + QuoteName(policy_.connection.role));
+        names.emplace_back("ROLE");
+      }
+    }
+    const auto restore = [&] {
+      for (const std::string& name : names) session_.Query("RESET " + name);
+    };
+    try {
+      session_.Query(transaction.work.front());
+    } catch (const DatabaseError& e) {
+      if (e.kind() != Kind::kUnreachable) restore();
+      throw;
+    }
+    restore();
   }
 
   // Takes the locks, does what is done under them and commits, or gives up, but

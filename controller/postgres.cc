@@ -104,6 +104,12 @@ class PostgresSession : public Session {
     }
   }
 
+  // A pooler hands out process ids of its own.
+  bool KeepsSettings() override {
+    const Result asked = Query("SELECT pg_catalog.pg_backend_pid()", {});
+    return asked.rows.at(0).at(0) == std::to_string(connection_.backendpid());
+  }
+
   void Cancel() noexcept override {
     try {
       connection_.cancel_query();

@@ -61,6 +61,10 @@ class Session {
 
   // Makes the running statement fail soon (kCancelled).  From any thread.
   virtual void Cancel() noexcept = 0;
+
+  // Whether settings made outside a transaction hold for the next statement,
+  // and for nobody else: not through a pooler.
+  virtual bool KeepsSettings() { return false; }
 };
 
 }  // namespace partition_controller
