@@ -52,8 +52,8 @@ class AnatomyReader {
                 "xact_start))::bigint FROM pg_catalog.pg_stat_activity WHERE pid <> "
                 "pg_catalog.pg_backend_pid()), " +
                     ShapeSql(table_.oid) +
-                    ", c.relacl FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = "
-                    "c.oid AND "
+                    ", c.relacl, pg_catalog.row_security_active(c.oid) FROM pg_catalog.pg_class c JOIN "
+                    "pg_catalog.pg_attribute a ON a.attrelid = c.oid AND "
                     "a.attname = $2 AND NOT a.attisdropped WHERE c.oid = $1::oid",
                 {oid_, time_column_})
             .rows.at(0);
@@ -70,6 +70,7 @@ class AnatomyReader {
     anatomy_.oldest_transaction = Number(row[10]);
     anatomy_.shape = Text(row[11]);
     anatomy_.acl = Text(row[12]);
+    anatomy_.policed = Flag(row[13]);
   }
 
   void ReadIndexes() {
@@ -81,7 +82,8 @@ class AnatomyReader {
         "CASE WHEN pg_catalog.length(d.def) - pg_catalog.length(pg_catalog.replace(d.def, ' USING ', '')) = "
         "7 "
         "THEN pg_catalog.substr(d.def, pg_catalog.strpos(d.def, ' USING ') + 1) END, "
-        "pg_catalog.pg_get_constraintdef(k.oid), "
+        "pg_catalog.pg_get_constraintdef(k.oid) || coalesce(' WITH (' || "
+        "pg_catalog.array_to_string(c.reloptions, ', ') || ')', ''), "
         "CASE WHEN i.indnatts = i.indnkeyatts AND i.indexprs IS NULL AND i.indpred IS NULL THEN (SELECT "
         "pg_catalog.json_agg(b.attname ORDER BY u.ord) FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS u "
         "(attnum, ord) JOIN pg_catalog.pg_attribute b ON b.attrelid = i.indrelid AND b.attnum = u.attnum) "
@@ -115,7 +117,8 @@ class AnatomyReader {
   void ReadConstraints() {
     const Result found = session_.Query(
         "SELECT conname, pg_catalog.pg_get_constraintdef(oid), contype, convalidated, connoinherit FROM "
-        "pg_catalog.pg_constraint WHERE conrelid = $1::oid AND contype IN ('c', 'f') AND conname <> "
+        "pg_catalog.pg_constraint WHERE conrelid = $1::oid AND (contype IN ('c', 'f') OR contype = 'n' AND "
+        "(connoinherit OR NOT convalidated)) AND conname <> "
         "'partition_controller_fence' ORDER BY oid",
         {oid_});
     for (const Row& row : found.rows) {
@@ -235,7 +238,14 @@ class AnatomyReader {
         "q.seqincrement, "
         "q.seqmin, q.seqmax, q.seqstart, q.seqcache, CASE WHEN q.seqcycle THEN ' CYCLE' END), a.attidentity "
         "= 'a' "
-        "FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_sequence q ON q.seqrelid = d.objid JOIN "
+        ", CASE WHEN d.deptype = 'i' THEN (SELECT "
+        "pg_catalog.json_agg(pg_catalog.format('GRANT %s ON SEQUENCE %I.%I TO %s%s', x.privilege_type, "
+        "n.nspname, s.relname, CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE "
+        "pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(x.grantee)) END, CASE WHEN x.is_grantable THEN ' "
+        "WITH GRANT OPTION' END) ORDER BY x.grantee, x.privilege_type) FROM "
+        "pg_catalog.aclexplode(s.relacl) x WHERE x.grantee <> s.relowner) END FROM pg_catalog.pg_depend d "
+        "JOIN pg_catalog.pg_sequence q ON q.seqrelid = d.objid "
+        "JOIN "
         "pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_catalog.pg_namespace n ON "
         "n.oid = "
         "s.relnamespace JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = "
@@ -246,8 +256,8 @@ class AnatomyReader {
         "s.oid",
         {oid_});
     for (const Row& row : found.rows) {
-      anatomy_.sequences.push_back(
-          {Text(row[0]), Text(row[1]), Text(row[2]), Flag(row[3]), Text(row[4]), Flag(row[5])});
+      anatomy_.sequences.push_back({Text(row[0]), Text(row[1]), Text(row[2]), Flag(row[3]), Text(row[4]),
+                                    Flag(row[5]), Strings(row[6])});
     }
   }
 
@@ -264,25 +274,44 @@ class AnatomyReader {
         "= "
         "$1::oid AND a.attnum > 0 AND NOT a.attisdropped AND x.grantee <> c.relowner GROUP BY x.grantee, "
         "x.is_grantable ORDER BY x.grantee, x.is_grantable");
+    const Result found = session_.Query(
+        "SELECT DISTINCT g.grantee, CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE "
+        "pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(g.grantee)) END FROM (SELECT x.grantee FROM "
+        "pg_catalog.pg_attribute a CROSS JOIN LATERAL pg_catalog.aclexplode(a.attacl) x WHERE a.attrelid = "
+        "$1::oid AND NOT a.attisdropped AND x.privilege_type = 'INSERT') g WHERE NOT CASE WHEN g.grantee = 0 "
+        "THEN pg_catalog.has_table_privilege('public', $1::oid, 'INSERT') ELSE "
+        "pg_catalog.has_table_privilege(g.grantee, $1::oid, 'INSERT') END ORDER BY g.grantee",
+        {oid_});
+    for (const Row& row : found.rows) anatomy_.insert_by_columns.push_back(Text(row[1]));
   }
 
   // What PostgreSQL would name if the table were dropped, but for what belongs
-  // to the table and for what has been read above.
+  // to the table and for what has been read above.  The table's row type, its
+  // primary key and its identity columns' sequences are looked at likewise: the
+  // last two do not outlive the conversion.
   void ReadDependents() {
     const Result found = session_.Query(
-        "SELECT DISTINCT pg_catalog.pg_describe_object(d.classid, coalesce(w.ev_class, d.objid), d.objsubid) "
-        "FROM (SELECT classid, objid, 0 AS objsubid FROM pg_catalog.pg_depend WHERE deptype = 'n' AND "
-        "((refclassid "
-        "= 'pg_catalog.pg_class'::pg_catalog.regclass AND refobjid = $1::oid) OR (refclassid = "
-        "'pg_catalog.pg_type'::pg_catalog.regclass AND refobjid IN (SELECT unnest(ARRAY[oid, typarray]) FROM "
-        "pg_catalog.pg_type WHERE typrelid = $1::oid)))) AS o "
+        "SELECT DISTINCT CASE WHEN w.rulename = '_RETURN' THEN "
+        "pg_catalog.pg_describe_object('pg_catalog.pg_class'::pg_catalog.regclass, w.ev_class, 0) ELSE "
+        "pg_catalog.pg_describe_object(o.classid, o.objid, 0) END "
+        "FROM (SELECT classid, objid, refclassid, refobjid, refobjsubid FROM pg_catalog.pg_depend WHERE "
+        "deptype "
+        "= 'n' AND ((refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND (refobjid = $1::oid OR "
+        "refobjid IN (SELECT objid FROM pg_catalog.pg_depend WHERE classid = "
+        "'pg_catalog.pg_class'::pg_catalog.regclass AND refclassid = "
+        "'pg_catalog.pg_class'::pg_catalog.regclass AND refobjid = $1::oid AND refobjsubid > 0 AND deptype = "
+        "'i'))) OR (refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND refobjid IN (SELECT "
+        "unnest(ARRAY[oid, typarray]) FROM pg_catalog.pg_type WHERE typrelid = $1::oid)) OR (refclassid = "
+        "'pg_catalog.pg_constraint'::pg_catalog.regclass AND refobjid IN (SELECT oid FROM "
+        "pg_catalog.pg_constraint WHERE conrelid = $1::oid AND contype = 'p' AND NOT (SELECT attnum FROM "
+        "pg_catalog.pg_attribute WHERE attrelid = $1::oid AND attname = $2 AND NOT attisdropped) = ANY "
+        "(conkey))))) AS o "
         "LEFT JOIN pg_catalog.pg_rewrite w ON o.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND "
-        "w.oid "
-        "= o.objid LEFT JOIN pg_catalog.pg_class v ON v.oid = w.ev_class "
-        "CROSS JOIN LATERAL (SELECT CASE WHEN w.oid IS NULL THEN o.classid ELSE "
-        "'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid END AS classid, o.objid, o.objsubid) AS "
-        "d "
-        "WHERE NOT (w.oid IS NOT NULL AND (v.relkind = 'v' OR w.ev_class = $1::oid)) "
+        "w.oid = o.objid LEFT JOIN pg_catalog.pg_class v ON v.oid = w.ev_class "
+        // A view is made anew, unless its result has the table's row type or
+        // holds only as long as the key is one.
+        "WHERE NOT (w.oid IS NOT NULL AND ((v.relkind = 'v' AND w.rulename = '_RETURN' AND o.refclassid <> "
+        "'pg_catalog.pg_constraint'::pg_catalog.regclass) OR w.ev_class = $1::oid)) "
         "AND NOT (o.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND EXISTS (SELECT FROM "
         "pg_catalog.pg_constraint k WHERE k.oid = o.objid AND (k.conrelid = $1::oid OR k.contype = 'f'))) "
         "AND NOT (o.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND EXISTS (SELECT FROM "
@@ -294,10 +323,14 @@ class AnatomyReader {
         "AND NOT (o.classid = 'pg_catalog.pg_publication_rel'::pg_catalog.regclass AND EXISTS (SELECT FROM "
         "pg_catalog.pg_publication_rel r WHERE r.oid = o.objid AND r.prrelid = $1::oid)) "
         "AND NOT (o.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND (o.objid = $1::oid OR EXISTS "
-        "(SELECT "
-        "FROM pg_catalog.pg_index i WHERE i.indexrelid = o.objid AND i.indrelid = $1::oid))) "
-        "ORDER BY 1 LIMIT 20",
-        {oid_});
+        "(SELECT FROM pg_catalog.pg_index i WHERE i.indexrelid = o.objid AND i.indrelid = $1::oid))) "
+        // A policy that reads its own table, as opposed to the row at hand, would
+        // go on reading the history.  Only its tree tells the two apart.
+        "UNION SELECT pg_catalog.pg_describe_object('pg_catalog.pg_policy'::pg_catalog.regclass, oid, 0) "
+        "FROM "
+        "pg_catalog.pg_policy WHERE polrelid = $1::oid AND concat(polqual::text, polwithcheck::text) LIKE "
+        "'%:relid ' || $1 || ' %' ORDER BY 1 LIMIT 20",
+        {oid_, time_column_});
     for (const Row& row : found.rows) anatomy_.dependents.push_back(Text(row[0]));
   }
 

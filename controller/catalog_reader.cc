@@ -463,7 +463,8 @@ class Reader {
     ReadDetails(policy, &table);
     table.anatomy = ReadAnatomy(session_, catalog->server, table, policy.time_column);
     const std::optional<Instant> cut = ProbeBeyond(policy, *catalog, now_);
-    if (!cut) return;
+    // Rows that cannot be read, or not all of them; refused anyway.
+    if (!cut || table.anatomy->temporary || table.anatomy->policed) return;
     const KeyType key = KeyTypeOf(table.key_column_type).value();
     table.anatomy->rows_beyond =
         Number(session_
@@ -591,9 +592,10 @@ class Reader {
     }
     const Result details = session_.Query(
         "SELECT c.oid, r.rolname, c.relpersistence = 'u', c.relreplident, h.inhparent, c.relacl::text, "
-        "pg_catalog.to_json(c.reloptions), s.spcname, k.convalidated, c.relrowsecurity OR (SELECT "
-        "p.relrowsecurity "
-        "FROM pg_catalog.pg_class p WHERE p.oid = $1::oid) "
+        "pg_catalog.to_json(c.reloptions || (SELECT pg_catalog.array_agg('toast.' || u.o) FROM "
+        "pg_catalog.pg_class t CROSS JOIN LATERAL unnest(t.reloptions) AS u (o) WHERE t.oid = "
+        "c.reltoastrelid)), s.spcname, k.convalidated, c.relrowsecurity OR (SELECT "
+        "p.relrowsecurity FROM pg_catalog.pg_class p WHERE p.oid = $1::oid) "
         "FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid "
         "JOIN pg_catalog.pg_roles r ON r.oid = c.relowner "
         "LEFT JOIN pg_catalog.pg_tablespace s ON s.oid = c.reltablespace "

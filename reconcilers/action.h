@@ -135,6 +135,7 @@ struct PrepareConversion {
   Conversion conversion;
   std::vector<NewPartition> partitions;
   std::string default_name;
+  std::size_t indexes = 0;  // are carried over
   bool operator==(const PrepareConversion&) const = default;
 };
 // CREATE UNIQUE INDEX CONCURRENTLY on the plain table (or history partition).

@@ -45,7 +45,7 @@ struct Attributes {
   char replica_identity = 'd';       // pg_class.relreplident
   Oid replica_parent_index = 0;      // for 'i': the parent's index that the partition's belongs to
   std::string acl;                   // pg_class.relacl as text; empty: none
-  std::vector<std::string> options;  // pg_class.reloptions, "fillfactor=70"
+  std::vector<std::string> options;  // pg_class.reloptions, "fillfactor=70", "toast.fillfactor=70"
   std::string tablespace;            // empty: the database's
   // Its own, or its parent's, which guards only who goes through the parent.
   bool row_security = false;

@@ -61,14 +61,14 @@ struct TableIndex {
   // From USING on, as pg_get_indexdef prints it; empty: it could not be told
   // apart from what stands before.
   std::string definition;
-  std::string constraint_definition;
-  std::string parent;  // the partitioned table's index that it is a part of
+  std::string constraint_definition;  // with its storage options
+  std::string parent;                 // the partitioned table's index that it is a part of
   // The key columns; empty if some are expressions or the index has others.
   std::vector<std::string> columns;
   bool operator==(const TableIndex&) const = default;
 };
 
-// CHECK and FOREIGN KEY constraints.
+// CHECK and FOREIGN KEY constraints, and NOT NULL ones that are not as usual.
 struct TableConstraint {
   std::string name;
   std::string definition;
@@ -111,8 +111,9 @@ struct OwnedSequence {
   std::string schema;
   std::string name;
   bool identity = false;
-  std::string options;  // as after CREATE SEQUENCE, for an identity column
-  bool always = false;  // GENERATED ALWAYS
+  std::string options;              // as after CREATE SEQUENCE, for an identity column
+  bool always = false;              // GENERATED ALWAYS
+  std::vector<std::string> grants;  // of an identity column's, which another one replaces
   bool operator==(const OwnedSequence&) const = default;
 };
 
@@ -132,6 +133,7 @@ struct Anatomy {
   std::vector<OwnedSequence> sequences;
   std::string acl;  // pg_class.relacl as text
   std::vector<AroundName> column_grants;
+  std::vector<std::string> insert_by_columns;  // roles, quoted, that may insert only into some columns
   std::optional<std::string> comment;
   // What depends on the table and cannot follow, as pg_describe_object says it.
   std::vector<std::string> dependents;
@@ -145,11 +147,16 @@ struct Anatomy {
   bool has_rules = false;               // CREATE RULE
   bool key_generated = false;           // the time column is GENERATED
   bool subscribed = false;              // rows come by logical replication
+  bool policed = false;                 // row security holds for us as well
   std::int64_t bytes = 0;               // without indexes
   std::int64_t rows_beyond = 0;         // from the cut on; at most a million are counted
   std::int64_t oldest_transaction = 0;  // seconds that the oldest one on the server has been open
   bool operator==(const Anatomy&) const = default;
 };
+
+// The indexes of `table` without the one that conversions make, which comes and
+// goes.
+std::vector<TableIndex> OwnIndexes(const Anatomy& anatomy, const std::string& table);
 
 }  // namespace partition_controller
 

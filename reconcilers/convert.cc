@@ -67,6 +67,14 @@ const TableIndex* PrimaryKey(const Anatomy& anatomy) {
   return key == anatomy.indexes.end() ? nullptr : &*key;
 }
 
+// What the index has that Prepare would build.
+bool IsKeyIndex(const TableIndex& index, const TableIndex* key, const std::string& time_column) {
+  if (key == nullptr || !index.unique || index.constraint != ' ') return false;
+  std::vector<std::string> columns = key->columns;
+  columns.push_back(time_column);
+  return index.columns == columns;
+}
+
 // Unique, and no rule of a partitioned table.
 bool WouldWeaken(const TableIndex& index) { return index.unique && !index.holds_key; }
 
@@ -95,6 +103,13 @@ class Preconditions {
     if (a_.typed) {
       Refuse("TypedTable", p_.Name() + " was created OF a composite type",
              "ALTER TABLE " + p_.Name() + " NOT OF;");
+    }
+    if (a_.policed) {
+      Refuse("RowSecurityForced",
+             "row security of " + p_.Name() + " is forced upon its owner: rows that its policies hide from " +
+                 QuoteName(p_.server.user) + " could not be moved",
+             "ALTER ROLE " + QuoteName(p_.server.user) + " BYPASSRLS; or ALTER TABLE " + p_.Name() +
+                 " NO FORCE ROW LEVEL SECURITY;");
     }
     if (a_.inherits) {
       Refuse(
@@ -127,7 +142,10 @@ class Preconditions {
   void CheckIndexes() {
     for (const TableIndex& index : a_.indexes) {
       const std::string name = QuoteName(p_.table.schema, index.name);
-      if (index.name == KeyIndexName(p_.table.name)) continue;
+      if (index.name == KeyIndexName(p_.table.name)) {
+        if (!IsKeyIndex(index, PrimaryKey(a_), p_.policy.time_column)) RefuseName(index.name);
+        continue;
+      }
       if (index.constraint == 'x') {
         Refuse("ExclusionConstraint", "the exclusion constraint " + name + " cannot span partitions",
                "ALTER TABLE " + p_.Name() + " DROP CONSTRAINT " + QuoteName(index.name) + ";");
@@ -142,6 +160,16 @@ class Preconditions {
                "rename the index or the table, so that neither name contains \" USING \"");
       }
     }
+    for (const TableIndex& index : a_.indexes) {
+      if (!index.deferrable || index.constraint == 'x') continue;
+      if (index.constraint == 'p' && WouldWeaken(index)) continue;  // see below
+      Refuse(
+          "UniqueDeferrable",
+          "constraint " + QuoteName(index.name) +
+              " is deferrable; rows that reach both tables during the conversion cannot be held against it",
+          "ALTER TABLE " + p_.Name() + " DROP CONSTRAINT " + QuoteName(index.name) +
+              "; and, if its columns must stay unique, CREATE UNIQUE INDEX CONCURRENTLY ... in its place");
+    }
     const TableIndex* key = PrimaryKey(a_);
     if (key != nullptr && WouldWeaken(*key) && (key->columns.empty() || key->deferrable)) {
       Refuse("PrimaryKeyUnfit",
@@ -149,6 +177,12 @@ class Preconditions {
                  " is deferrable or has INCLUDE columns; one with the time column cannot be made from it",
              "replace it by a plain one");
     }
+  }
+
+  void RefuseName(const std::string& index) {
+    const std::string name = QuoteName(p_.table.schema, index);
+    Refuse("NameTaken", "index " + name + " is in the way of the one to be built",
+           "ALTER INDEX " + name + " RENAME TO ...;");
   }
 
   void CheckUniqueness() {
@@ -182,7 +216,14 @@ class Preconditions {
     }
     for (const TableConstraint& constraint : a_.constraints) {
       const std::string name = QuoteName(constraint.name);
-      if (!constraint.validated) {
+      if (constraint.type == 'n') {
+        Refuse("NotNullUnfit",
+               "constraint " + name + " (" + constraint.definition +
+                   ") is none that a partitioned table could share with its partitions",
+               "ALTER TABLE " + p_.Name() +
+                   (constraint.validated ? " ALTER CONSTRAINT " + name + " INHERIT;"
+                                         : " VALIDATE CONSTRAINT " + name + ";"));
+      } else if (!constraint.validated) {
         Refuse(constraint.type == 'f' ? "ForeignKeyNotValid" : "CheckNotValid",
                "constraint " + name + " is NOT VALID: attaching the table would check every row under lock",
                "ALTER TABLE " + p_.Name() + " VALIDATE CONSTRAINT " + name +
@@ -211,6 +252,17 @@ class Preconditions {
                "give the trigger or its columns names that do not contain the table's");
       }
       on_rows_moved = on_rows_moved || (trigger.on_rows_moved && trigger.enabled != 'D');
+    }
+    const bool writers_decide =
+        a_.row_security || std::any_of(a_.triggers.begin(), a_.triggers.end(),
+                                       [](const TableTrigger& trigger) { return trigger.enabled != 'D'; });
+    if (writers_decide && !a_.insert_by_columns.empty()) {
+      Refuse("InsertByColumns",
+             List(a_.insert_by_columns) + " may insert into some columns of " + p_.Name() +
+                 " only; where triggers or row security stand, rows beyond the cut are passed on whole, with "
+                 "the writer's rights",
+             "GRANT INSERT ON " + p_.Name() + " TO " + List(a_.insert_by_columns) +
+                 "; until the conversion is done (then: REVOKE it, and GRANT INSERT (...) again)");
     }
     if (on_rows_moved && a_.rows_beyond > 0) {
       const std::string column = QuoteName(p_.policy.time_column);
@@ -311,10 +363,23 @@ Conversion Planned(const Planning& p) {
   conversion.plain = p.table.oid;
   conversion.cut = ConversionCut(p);
   conversion.shape = anatomy.shape;
-  const std::set<std::string>& taken = p.TakenNames();
-  conversion.parent_name = FreeName(p.table.name, "_partitioned", taken);
+  const std::size_t indexes = OwnIndexes(anatomy, p.table.name).size();
+  // One whose indexes find their names free as well.
+  const auto free = [&](const auto& name) {
+    std::set<std::string> taken = p.TakenNames();
+    for (;;) {
+      const std::string found = name(taken);
+      bool all = true;
+      for (std::size_t i = 0; i < indexes; ++i) all = all && !taken.contains(CarriedIndexName(found, i));
+      if (all) return found;
+      taken.insert(found);
+    }
+  };
+  conversion.parent_name =
+      free([&](const auto& taken) { return FreeName(p.table.name, "_partitioned", taken); });
+  const Range history = {Bound::MinValue(), Bound::At(conversion.cut)};
   conversion.history_name =
-      PartitionName(p.table.name, {Bound::MinValue(), Bound::At(conversion.cut)}, p.calendar, taken);
+      free([&](const auto& taken) { return PartitionName(p.table.name, history, p.calendar, taken); });
   const TableIndex* key = PrimaryKey(anatomy);
   if (key != nullptr && WouldWeaken(*key)) {
     conversion.primary_key = key->columns;
@@ -326,6 +391,7 @@ Conversion Planned(const Planning& p) {
 void Prepare(Planning& p) {
   PrepareConversion prepare;
   prepare.conversion = Planned(p);
+  prepare.indexes = OwnIndexes(*p.table.anatomy, p.table.name).size();
   std::set<std::string> taken = p.TakenNames();
   const Bound cut = Bound::At(prepare.conversion.cut);
   const Bound horizon = Bound::At(Horizon(p));
@@ -374,6 +440,12 @@ bool ProvideUniqueIndex(Planning& p, const TableRef& table, const std::string& n
   if (known != indexes.end()) p.Do(DropInvalidIndex{table, name}, "building it was interrupted");
   p.Do(build, reason);
   return true;
+}
+
+std::vector<TableIndex> OwnIndexes(const Anatomy& anatomy, const std::string& table) {
+  std::vector<TableIndex> own = anatomy.indexes;
+  std::erase_if(own, [&](const TableIndex& index) { return index.name == KeyIndexName(table); });
+  return own;
 }
 
 Instant ConversionCut(const Planning& p) {

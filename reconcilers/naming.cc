@@ -111,6 +111,10 @@ std::string FitName(std::string_view table, std::string_view suffix) {
   return std::string(kept).append(hash).append(suffix);
 }
 
+std::string CarriedIndexName(std::string_view table, std::size_t i) {
+  return FitName(table, "_idx" + std::to_string(i + 1));
+}
+
 std::string KeyIndexName(std::string_view table) { return FitName(table, "_key_with_time"); }
 
 std::string PlainKeyName(std::string_view table) { return FitName(table, "_key_without_time"); }

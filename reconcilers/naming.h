@@ -33,6 +33,9 @@ std::string FitName(std::string_view table, std::string_view suffix);
 std::string KeyIndexName(std::string_view table);
 // And the one for the way back.
 std::string PlainKeyName(std::string_view table);
+// What the index `i` of a plain table is called on the partitioned table that is
+// made beside it, and later on the history: two may not have one name.
+std::string CarriedIndexName(std::string_view table, std::size_t i);
 
 }  // namespace partition_controller
 

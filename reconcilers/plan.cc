@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "reconcilers/bounds.h"
+#include "reconcilers/naming.h"
 #include "reconcilers/planning.h"
 #include "reconcilers/quote.h"
 
@@ -64,6 +65,10 @@ std::vector<std::string> NamesMadeBy(const Action& action) {
   if (const auto* a = std::get_if<PrepareConversion>(&action)) {
     for (const NewPartition& made : a->partitions) names.push_back(made.name);
     names.insert(names.end(), {a->default_name, a->conversion.parent_name, a->conversion.history_name});
+    for (std::size_t i = 0; i < a->indexes; ++i) {
+      names.push_back(CarriedIndexName(a->conversion.parent_name, i));
+      names.push_back(CarriedIndexName(a->conversion.history_name, i));
+    }
   }
   return names;
 }

@@ -121,10 +121,6 @@ std::string ConversionSql::Doubled(const std::string& name) {
 
 std::string ConversionSql::Here(const std::string& name) const { return QuoteName(table_.schema, name); }
 
-std::string ConversionSql::IndexName(const std::string& table, std::size_t i) {
-  return FitName(table, "_idx" + std::to_string(i + 1));
-}
-
 void ConversionSql::operator()(const PrepareConversion& a) {
   MakePartitioned(a);
   out_.work.push_back(RecordConversion(table_, a.conversion));
@@ -144,6 +140,8 @@ void ConversionSql::MakePartitioned(const PrepareConversion& a) {
   const Anatomy& anatomy = *table_.anatomy;
   const std::string name = Here(a.conversion.parent_name);
   std::vector<std::string>& work = out_.work;
+  // A partitioned table cannot be in the place that PostgreSQL calls pg_default.
+  work.push_back("SET LOCAL default_tablespace = ''");
   work.push_back("CREATE TABLE " + name + " (LIKE " + parent_ +
                  " INCLUDING ALL EXCLUDING INDEXES) PARTITION BY RANGE (" + column_ + ")");
   Table partitioned = table_;
@@ -158,6 +156,7 @@ void ConversionSql::MakePartitioned(const PrepareConversion& a) {
   for (const std::string& setting : table_.column_settings)
     work.push_back("ALTER TABLE " + name + " " + setting);
   if (anatomy.comment) work.push_back("COMMENT ON TABLE " + name + " IS " + QuoteLiteral(*anatomy.comment));
+  AddPolicies(a.conversion.parent_name);
   AddIndexes(a.conversion, &partitioned);
   for (std::string& statement : TriggerSql(name)) work.push_back(std::move(statement));
   AddPartitions(a, partitioned);
@@ -169,27 +168,18 @@ void ConversionSql::MakePartitioned(const PrepareConversion& a) {
     }
   }
   for (std::string& statement : PrivilegeSql(name)) work.push_back(std::move(statement));
-  for (const AroundName& policy : anatomy.row_policies) work.push_back(policy.On(name));
   if (anatomy.row_security) work.push_back("ALTER TABLE " + name + " ENABLE ROW LEVEL SECURITY");
   if (anatomy.force_row_security) work.push_back("ALTER TABLE " + name + " FORCE ROW LEVEL SECURITY");
   if (server_.user != table_.owner)
     work.push_back("ALTER TABLE " + name + " OWNER TO " + QuoteName(table_.owner));
 }
 
-std::vector<TableIndex> ConversionSql::OwnIndexes(const Conversion& conversion) const {
-  std::vector<TableIndex> own = table_.anatomy->indexes;
-  std::erase_if(own, [&](const TableIndex& index) {
-    return index.name == conversion.key_index || index.name == KeyIndexName(table_.name);
-  });
-  return own;
-}
-
 void ConversionSql::AddIndexes(const Conversion& conversion, Table* partitioned) {
   const std::string name = Here(conversion.parent_name);
-  const std::vector<TableIndex> indexes = OwnIndexes(conversion);
+  const std::vector<TableIndex> indexes = OwnIndexes(*table_.anatomy, table_.name);
   for (std::size_t i = 0; i < indexes.size(); ++i) {
     const TableIndex& index = indexes[i];
-    const std::string own = QuoteName(IndexName(conversion.parent_name, i));
+    const std::string own = QuoteName(CarriedIndexName(conversion.parent_name, i));
     if (index.constraint == 'p') {
       out_.work.push_back("ALTER TABLE " + name + " ADD CONSTRAINT " + own + " " +
                           (OnParent(index)
@@ -226,6 +216,20 @@ std::vector<std::string> ConversionSql::PrivilegeSql(const std::string& table) c
   for (std::string& grant : GrantSql(grants, table)) statements.push_back(std::move(grant));
   for (const AroundName& grant : anatomy.column_grants) statements.push_back(grant.On(table));
   return statements;
+}
+
+// A policy with a subquery calls its table by name: while its policies are made
+// the new table has that name, where nobody sees it.
+void ConversionSql::AddPolicies(const std::string& table) {
+  if (table_.anatomy->row_policies.empty()) return;
+  const std::string here = Here(table);
+  const std::string aside = QuoteName("partition_controller", table);
+  const std::string namesake = QuoteName("partition_controller", table_.name);
+  out_.work.push_back("ALTER TABLE " + here + " SET SCHEMA partition_controller");
+  out_.work.push_back("ALTER TABLE " + aside + " RENAME TO " + QuoteName(table_.name));
+  for (const AroundName& policy : table_.anatomy->row_policies) out_.work.push_back(policy.On(namesake));
+  out_.work.push_back("ALTER TABLE " + namesake + " RENAME TO " + QuoteName(table));
+  out_.work.push_back("ALTER TABLE " + aside + " SET SCHEMA " + QuoteName(table_.schema));
 }
 
 std::vector<std::string> ConversionSql::TriggerSql(const std::string& table) const {
@@ -395,6 +399,7 @@ void ConversionSql::MoveSequences(const Conversion& conversion) {
     out_.swift.push_back("DO " +
                          DollarQuote("BEGIN\n  EXECUTE pg_catalog.format('ALTER SEQUENCE %s RENAME TO %I', " +
                                      own + ", " + QuoteLiteral(sequence.name) + ");\nEND"));
+    out_.swift.insert(out_.swift.end(), sequence.grants.begin(), sequence.grants.end());
   }
 }
 
@@ -403,21 +408,21 @@ void ConversionSql::ExchangeNames(const Conversion& conversion) {
   out_.swift.push_back("ALTER TABLE " + parent_ + " RENAME TO " + QuoteName(conversion.history_name));
   out_.swift.push_back("ALTER TABLE " + Here(conversion.parent_name) + " RENAME TO " +
                        QuoteName(table_.name));
-  const std::vector<TableIndex> indexes = OwnIndexes(conversion);
+  const std::vector<TableIndex> indexes = OwnIndexes(*table_.anatomy, table_.name);
   for (std::size_t i = 0; i < indexes.size(); ++i) {
     const TableIndex& index = indexes[i];
     if (index.constraint == 'p' && !OnParent(index)) {
       out_.swift.push_back("ALTER TABLE " + history + " DROP CONSTRAINT " + QuoteName(index.name));
       out_.swift.push_back("ALTER TABLE " + history + " ADD CONSTRAINT " +
-                           QuoteName(IndexName(conversion.history_name, i)) + " PRIMARY KEY USING INDEX " +
-                           QuoteName(conversion.key_index));
+                           QuoteName(CarriedIndexName(conversion.history_name, i)) +
+                           " PRIMARY KEY USING INDEX " + QuoteName(conversion.key_index));
     } else if (OnParent(index)) {
       out_.swift.push_back("ALTER INDEX " + Here(index.name) + " RENAME TO " +
-                           QuoteName(IndexName(conversion.history_name, i)));
+                           QuoteName(CarriedIndexName(conversion.history_name, i)));
     } else {
       continue;  // stays what it is, inside the history
     }
-    out_.swift.push_back("ALTER INDEX " + Here(IndexName(conversion.parent_name, i)) + " RENAME TO " +
+    out_.swift.push_back("ALTER INDEX " + Here(CarriedIndexName(conversion.parent_name, i)) + " RENAME TO " +
                          QuoteName(index.name));
   }
 }

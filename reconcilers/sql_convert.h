@@ -28,12 +28,6 @@ class ConversionSql : public SqlWriter {
   // A table, index or sequence of the table's schema.
   std::string Here(const std::string& name) const;
 
-  // Without the ones that conversions make, which come and go.
-  std::vector<TableIndex> OwnIndexes(const Conversion& conversion) const;
-  // Of the partitioned table before the swap, and of the history after it; `i`
-  // counts the OwnIndexes.
-  static std::string IndexName(const std::string& table, std::size_t i);
-
   void ExpectShape(const Conversion& conversion);
   // Readers lock a view before the tables below it, and so must we.
   void LockViews();
@@ -49,6 +43,7 @@ class ConversionSql : public SqlWriter {
  private:
   void MakePartitioned(const PrepareConversion& a);
   void AddIndexes(const Conversion& conversion, Table* partitioned);
+  void AddPolicies(const std::string& table);
   void AddPartitions(const PrepareConversion& a, const Table& partitioned);
   std::string RefuseUnknownValues() const;
   void DropDivert();

@@ -82,6 +82,7 @@ void RevertSql::operator()(const BeginRevert& a) {
                                      "pg_catalog.pg_get_serial_sequence(" +
                                      QuoteLiteral(parent_) + ", " + QuoteLiteral(sequence.column) + "), " +
                                      QuoteLiteral(sequence.name) + ");\nEND"));
+    out_.swift.insert(out_.swift.end(), sequence.grants.begin(), sequence.grants.end());
   }
   const auto inherit = [&](const Partition& partition) {
     if (partition.oid == a.conversion.plain) return;

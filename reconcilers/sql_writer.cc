@@ -96,7 +96,9 @@ void SqlWriter::MakeLikeParent(const std::string& name) {
     for (const std::string& option : sibling->options) {
       const std::size_t equals = option.find('=');
       if (equals == std::string::npos) continue;
-      out_.work.push_back("ALTER TABLE " + table + " SET (" + QuoteName(option.substr(0, equals)) + " = " +
+      const std::string toast = option.starts_with("toast.") ? "toast." : "";
+      const std::string key = QuoteName(option.substr(toast.size(), equals - toast.size()));
+      out_.work.push_back("ALTER TABLE " + table + " SET (" + toast + key + " = " +
                           QuoteLiteral(option.substr(equals + 1)) + ")");
     }
     if (sibling->replica_identity == 'f' || sibling->replica_identity == 'n') {

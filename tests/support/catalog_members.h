@@ -227,21 +227,22 @@ void Members(Io& io, PublishedBy& p) {
 
 template <typename Io>
 void Members(Io& io, OwnedSequence& s) {
-  auto& [column, schema, name, identity, options, always] = s;
+  auto& [column, schema, name, identity, options, always, grants] = s;
   io("column", column);
   io("schema", schema);
   io("name", name);
   io("identity", identity);
   io("options", options);
   io("always", always);
+  io("grants", grants);
 }
 
 template <typename Io>
 void Members(Io& io, Anatomy& a) {
   auto& [shape, indexes, constraints, triggers, row_policies, row_security, force_row_security, views,
-         publications, sequences, acl, column_grants, comment, dependents, empty_children, stuck_children,
-         temporary, typed, inherits, has_rules, key_generated, subscribed, bytes, rows_beyond,
-         oldest_transaction] = a;
+         publications, sequences, acl, column_grants, insert_by_columns, comment, dependents, empty_children,
+         stuck_children, temporary, typed, inherits, has_rules, key_generated, subscribed, policed, bytes,
+         rows_beyond, oldest_transaction] = a;
   io("shape", shape);
   io("indexes", indexes);
   io("constraints", constraints);
@@ -254,6 +255,7 @@ void Members(Io& io, Anatomy& a) {
   io("sequences", sequences);
   io("acl", acl);
   io("columnGrants", column_grants);
+  io("insertByColumns", insert_by_columns);
   io("comment", comment);
   io("dependents", dependents);
   io("emptyChildren", empty_children);
@@ -264,6 +266,7 @@ void Members(Io& io, Anatomy& a) {
   io("hasRules", has_rules);
   io("keyGenerated", key_generated);
   io("subscribed", subscribed);
+  io("policed", policed);
   io("bytes", bytes);
   io("rowsBeyond", rows_beyond);
   io("oldestTransaction", oldest_transaction);
