@@ -53,5 +53,7 @@ TEST_F(LiveIngest, RetentionBesideVacuumsAndALongSelect) {
 
 TEST_F(LiveIngest, MonthToWeekAndBack) { ExpectFine(GranularityThereAndBack(uri_, {.rows = 20'000})); }
 
+TEST_F(LiveIngest, APlainTableBecomesPartitioned) { ExpectFine(ConvertPlainTable(uri_, {.rows = 40'000})); }
+
 }  // namespace
 }  // namespace partition_controller

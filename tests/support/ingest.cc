@@ -257,12 +257,17 @@ class Checker::Look {
  public:
   Look(pqxx::connection& connection, const Acknowledged& known) : transaction_(connection), known_(known) {}
 
-  // Where rows may be on their way: the drain's target, if it is not attached.
+  // Where rows may be on their way: the drain's target, if it is not attached,
+  // or what is to take the place of a plain table.
   std::string Target() {
     if (transaction_.exec1("SELECT to_regclass('partition_controller.drains') IS NOT NULL")[0].as<bool>()) {
       const pqxx::result drain =
           transaction_.exec("SELECT target_oid::regclass FROM partition_controller.drains");
-      if (!drain.empty()) return drain[0][0].as<std::string>();
+      if (!drain.empty()) return "ONLY " + drain[0][0].as<std::string>();
+      const pqxx::result conversion = transaction_.exec(
+          "SELECT parent_oid::regclass FROM partition_controller.conversions WHERE state IN ('prepared', "
+          "'fenced')");
+      if (!conversion.empty()) return conversion[0][0].as<std::string>();
     }
     return "";
   }
@@ -278,7 +283,7 @@ class Checker::Look {
       const std::string where =
           " WHERE id >= '" + stream + "-' AND id <= '" + Id(stream, known_.kept[writer]) + "'";
       std::string rows = "SELECT tableoid, ctid, id, false AS hidden FROM telemetry_points" + where;
-      if (!target.empty()) rows += " UNION ALL SELECT tableoid, ctid, id, true FROM ONLY " + target + where;
+      if (!target.empty()) rows += " UNION ALL SELECT tableoid, ctid, id, true FROM " + target + where;
       const pqxx::row seen = transaction_.exec1(
           "SELECT count(*), count(DISTINCT id), count(*) FILTER (WHERE hidden), min(id) FILTER (WHERE "
           "hidden) FROM "
@@ -290,7 +295,7 @@ class Checker::Look {
       if (count != known_.kept[writer] || distinct != count) {
         faults.push_back("of " + std::to_string(known_.kept[writer]) + " acknowledged rows of " + stream +
                          " a snapshot shows " + std::to_string(count) + ", " + std::to_string(distinct) +
-                         " of them different" + (target.empty() ? "" : "; draining to " + target));
+                         " of them different" + (target.empty() ? "" : "; on their way to " + target));
       }
       if (!seen[3].is_null() && seen[3].as<std::string>() <= Id(stream, visible_before[writer])) {
         faults.push_back("the row " + seen[3].as<std::string>() +

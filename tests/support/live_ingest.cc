@@ -76,13 +76,17 @@ class Scenario {
     ingest_->TakeReadTimes();
   }
 
-  // One tick of the controller, on a connection of its own.
-  Convergence Tick() {
+  // One tick of the controller, on a connection of its own; as one that is
+  // stopped after a step of the kind `last`, if any.
+  Convergence Tick(const std::string& last = "") {
     ++result_.ticks;
     const auto before = steady_clock::now();
     auto since = before;
     Approach approach;
+    std::stop_source stop;
+    approach.stop = stop.get_token();
     approach.on_step = [&](const StepOutcome& step) {
+      if (Kind(step.action) == last) stop.request_stop();
       char text[64];
       std::snprintf(text, sizeof text, "%6.2f s, %4.0f ms at locks  ", Seconds(since),
                     Milliseconds(step.lock_wait).count());
@@ -194,8 +198,9 @@ void Preload(const std::string& uri, std::int64_t rows, const std::string& since
       "INSERT INTO devices (device_id, display_name) SELECT 'fleet-' || d, 'Pump station ' || d FROM "
       "generate_series(0, 49) d ON CONFLICT DO NOTHING");
   db.Sql("INSERT INTO telemetry_points (id, message_id, device_id, ts, metrics) SELECT md5('" + since +
-         "' || n)::uuid::text, 'p-' || n, 'fleet-' || n % 50, '" + since + "'::timestamptz + ('" + until +
-         "'::timestamptz - '" + since + "'::timestamptz) * (n::float8 / " + std::to_string(rows) +
+         "' || n)::uuid::text, 'p-' || md5('" + since + "' || n), 'fleet-' || n % 50, '" + since +
+         "'::timestamptz + ('" + until + "'::timestamptz - '" + since + "'::timestamptz) * (n::float8 / " +
+         std::to_string(rows) +
          "), jsonb_build_object('temperature_c', n % 40, 'battery_v', 12.5, 'humidity_pct', n % 100, "
          "'signal_rssi_dbm', -71, 'water_pressure_psi', 55.5, 'oil_pressure_psi', 33.1, 'pump_on', n % 3 = "
          "0) FROM "
@@ -241,6 +246,35 @@ LiveResult FirstContact(const std::string& uri, Way way, const LiveSize& size) {
       std::any_of(s.result_.steps.begin(), s.result_.steps.end(),
                   [&](const std::string& step) { return step.find("finish_drain") != std::string::npos; });
   s.Expect(promoted, "no drain was needed");
+  return std::move(s.result_);
+}
+
+LiveResult ConvertPlainTable(const std::string& uri, const LiveSize& size) {
+  CreateEdgeWatchTables(uri, TelemetryTable::kPlain);
+  Scenario s(uri, EdgeWatchPolicy(), size);
+  s.policy_.partitioning.conversion = Partitioning::Conversion::kOnline;
+  s.policy_.partitioning.uniqueness = Partitioning::Uniqueness::kPerPartition;
+  const std::string now = s.db_.Value("SELECT now()");
+  Preload(uri, size.rows, MonthStart(-6), now);
+  Preload(uri, size.rows / 400, "2098-01-01 00:00:00+00", "2098-02-01 00:00:00+00");
+  s.db_.Sql("ANALYZE devices, ingestion_batches, telemetry_points");
+  s.StartClients({{now, s.db_.Value("SELECT now() + interval '5 minutes'"), 290},
+                  {MonthStart(-5), now, 90},  // late
+                  {MonthStart(-8), MonthStart(-6), 19},
+                  {"2099-01-01 00:00:00+00", "2099-02-01 00:00:00+00", 1}},
+                 "-infinity");
+  s.Expect(s.Tick("fence_conversion").stopped, "the conversion was not stopped at its fence");
+  s.Expect(Eventually([&] { return s.db_.Number("SELECT count(*) FROM telemetry_points_default") > 0; }),
+           "no row was diverted");
+  s.TickUntilConverged(12);
+  s.StopClients();
+  s.Expect(s.db_.Value("SELECT relkind FROM pg_class WHERE oid = 'telemetry_points'::regclass") == "p",
+           "the table is not partitioned");
+  s.Expect(s.db_.Value("SELECT count(*) FROM telemetry_points_default WHERE ts < '2098-02-01'") ==
+               std::to_string(size.rows / 400),
+           "the rows of the far future were not moved");
+  s.Expect(s.db_.Value("SELECT count(*) FROM pg_trigger WHERE tgname LIKE '%divert'") == "0",
+           "a diverting trigger was left behind");
   return std::move(s.result_);
 }
 

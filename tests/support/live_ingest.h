@@ -58,6 +58,9 @@ LiveResult RetentionBesideOthers(const std::string& uri, const LiveSize& size);
 // Month, Week, Month.
 LiveResult GranularityThereAndBack(const std::string& uri, const LiveSize& size);
 
+// A plain table becomes partitioned; about one row in 400 is dated far ahead.
+LiveResult ConvertPlainTable(const std::string& uri, const LiveSize& size);
+
 // The first of the month `offset` months from now, UTC, as PostgreSQL reads it.
 std::string MonthStart(int offset);
 
