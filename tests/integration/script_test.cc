@@ -71,6 +71,9 @@ std::vector<std::string> Describe(LiveDatabase& database) {
         "FROM "
         "partition_controller.partitions");
     add("SELECT concat_ws(' ', 'drain', d) FROM partition_controller.drains d");
+    add("SELECT concat_ws(' ', 'conversion', plain_oid::regclass, parent_oid::regclass, state, schema_name, "
+        "table_name, "
+        "parent_name, history_name, primary_key, key_index, cut) FROM partition_controller.conversions");
   }
   return lines;
 }
@@ -104,7 +107,7 @@ class Script : public testing::Test {
   // Both ways, on two copies of `database_`.  `before` is applied to each of
   // them first, so that the bookkeeping knows whose copy it is.
   void ExpectTheSame(const PolicyFile& policy, const PolicyFile* before = nullptr,
-                     const std::function<void(LiveDatabase&)>& between = {}) {
+                     const std::function<void(LiveDatabase&)>& between = {}, int scripts = 1) {
     const std::string by_script = server_->CreateDatabaseFrom(DatabaseName(database_));
     const std::string by_apply = server_->CreateDatabaseFrom(DatabaseName(database_));
     for (const std::string& uri : {by_script, by_apply}) {
@@ -118,10 +121,12 @@ class Script : public testing::Test {
       if (before != nullptr)
         copy.Sql("UPDATE partition_controller.tables SET acted_at = acted_at - interval '1 hour'");
     }
-    const Finished plan = Run(by_script, {"plan", "-o", "sql", "--now", kNow}, policy);
-    ASSERT_EQ(plan.code, 2) << plan.out << plan.err;
-    const Finished script = RunScript(by_script, plan.out);
-    ASSERT_EQ(script.code, 0) << script.err << plan.out;
+    for (int i = 0; i < scripts; ++i) {
+      const Finished plan = Run(by_script, {"plan", "-o", "sql", "--now", kNow}, policy);
+      ASSERT_EQ(plan.code, 2) << plan.out << plan.err;
+      const Finished script = RunScript(by_script, plan.out);
+      ASSERT_EQ(script.code, 0) << script.err << plan.out;
+    }
     const Finished apply = RunNow(by_apply, "apply", policy);
     ASSERT_EQ(apply.code, 0) << apply.out << apply.err;
     {
@@ -177,6 +182,56 @@ TEST_F(Script, OnAnEmptyTableWithAllThatPartitionsDoNotInherit) {
     }
   }
   ExpectTheSame({});
+}
+
+// A plain table with all that a conversion carries over.
+TEST_F(Script, OnAPlainTable) {
+  {
+    LiveDatabase database(database_);
+    const std::string role = DatabaseName(database_);
+    database.Sql("CREATE ROLE " + role + "_owner; CREATE ROLE \"" + role +
+                 " reader\"; GRANT CREATE ON SCHEMA public TO " + role + "_owner");
+    database.Sql(
+        "CREATE TABLE devices (id int PRIMARY KEY); INSERT INTO devices VALUES (1); GRANT ALL ON devices "
+        "TO " +
+        role + "_owner");
+    database.Sql(
+        "CREATE TABLE points (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, ts timestamptz NOT NULL, "
+        "device int "
+        "REFERENCES devices ON DELETE CASCADE, v numeric CHECK (v > 0), w text COLLATE \"C\" DEFAULT 'x', g "
+        "int "
+        "GENERATED ALWAYS AS (1) STORED, s serial, dropped int, UNIQUE (device, s)) WITH (fillfactor = 70); "
+        "ALTER "
+        "TABLE points DROP dropped");
+    database.Sql(
+        "CREATE INDEX ON points USING brin (ts); CREATE INDEX \"Odd: name\" ON points (lower(w)) WHERE v > "
+        "1; CREATE "
+        "STATISTICS both_of ON device, v FROM points; ALTER TABLE points ALTER w SET STORAGE EXTERNAL; "
+        "COMMENT ON "
+        "COLUMN points.v IS 'volts'; COMMENT ON TABLE points IS 'it''s; --'; ALTER TABLE points REPLICA "
+        "IDENTITY FULL");
+    database.Sql(
+        "CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.w := NEW.w; RETURN NEW; "
+        "END'; CREATE "
+        "TRIGGER stamp BEFORE UPDATE ON points FOR EACH ROW EXECUTE FUNCTION stamp(); CREATE POLICY own ON "
+        "points USING "
+        "(v > 0); ALTER TABLE points ENABLE ROW LEVEL SECURITY; CREATE VIEW \"it's\" WITH (security_barrier) "
+        "AS SELECT "
+        "ts, v FROM points; GRANT SELECT ON \"it's\" TO PUBLIC; CREATE PUBLICATION " +
+        role +
+        " FOR TABLE points WITH "
+        "(publish_via_partition_root)");
+    database.Sql(
+        "INSERT INTO points (ts, device, v) SELECT timestamptz '2026-05-01' + n * interval '1 day', 1, n "
+        "FROM "
+        "generate_series(1, 150) n");
+    database.Sql("GRANT SELECT ON points TO PUBLIC; GRANT SELECT (ts), UPDATE (v) ON points TO \"" + role +
+                 " reader\"; ALTER TABLE points OWNER TO " + role + "_owner");
+  }
+  PolicyFile policy;
+  policy.spec = {"partitioning: {conversion: Online, uniqueness: PerPartition}"};
+  // What comes after the swap is planned for the table that it made.
+  ExpectTheSame(policy, nullptr, {}, 2);
 }
 
 TEST_F(Script, WithUnloggedSiblingsAndAReplicaIdentityByIndex) {
