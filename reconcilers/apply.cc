@@ -95,22 +95,20 @@ class Model {
   void operator()(const ValidateBoundCheck& a) { Check(a.partition, Partition::BoundCheck::kValid); }
 
   void operator()(const DetachPartition& a) {
-    for (const Partition& partition : table_->partitions) {
-      if (partition.oid != a.partition.oid || partition.name != a.partition.name) continue;
-      Detached detached;
-      detached.oid = partition.oid;
-      detached.schema = partition.schema;
-      detached.name = partition.name;
-      detached.range = a.range;
-      detached.detached_at = now_;
-      if (a.undo_window) detached.drop_after = now_ + *a.undo_window;
-      detached.created_by_us = partition.created_by_us;
-      detached.rows = partition.rows;
-      detached.bytes = partition.bytes;
-      table_->detached.push_back(detached);
-      break;
-    }
-    Erase(a.partition);
+    const auto found = Find(a.partition);
+    if (found == table_->partitions.end()) return;
+    Detached detached;
+    detached.oid = found->oid;
+    detached.schema = found->schema;
+    detached.name = found->name;
+    detached.range = a.range;
+    detached.detached_at = now_;
+    if (a.undo_window) detached.drop_after = now_ + *a.undo_window;
+    detached.created_by_us = found->created_by_us;
+    detached.rows = found->rows;
+    detached.bytes = found->bytes;
+    table_->detached.push_back(detached);
+    table_->partitions.erase(found);
   }
 
   void operator()(const ReattachPartition& a) {
@@ -182,7 +180,7 @@ class Model {
   }
 
   void operator()(const BeginRevert& a) {
-    std::vector<Partition> children;
+    std::deque<Partition> children;
     for (Partition& partition : table_->partitions) {
       if (partition.oid != a.conversion.plain) children.push_back(std::move(partition));
     }
@@ -254,9 +252,14 @@ class Model {
   }
 
   // By oid, and by name for what this plan itself made (oid 0).
+  std::deque<Partition>::iterator Find(const TableRef& ref) {
+    return std::find_if(table_->partitions.begin(), table_->partitions.end(),
+                        [&](const Partition& p) { return p.oid == ref.oid && p.name == ref.name; });
+  }
+
   void Erase(const TableRef& ref) {
-    std::erase_if(table_->partitions,
-                  [&](const Partition& p) { return p.oid == ref.oid && p.name == ref.name; });
+    const auto found = Find(ref);
+    if (found != table_->partitions.end()) table_->partitions.erase(found);
   }
 
   const Detached* FindDetached(Oid oid) const {
@@ -272,9 +275,8 @@ class Model {
   }
 
   void Check(const TableRef& ref, Partition::BoundCheck state) {
-    for (Partition& partition : table_->partitions) {
-      if (partition.oid == ref.oid && partition.name == ref.name) partition.bound_check = state;
-    }
+    const auto found = Find(ref);
+    if (found != table_->partitions.end()) found->bound_check = state;
     for (Detached& detached : table_->detached) {
       if (detached.oid == ref.oid) detached.has_bound_check = state == Partition::BoundCheck::kValid;
     }

@@ -9,6 +9,7 @@
 #define PARTITION_CONTROLLER_RECONCILERS_CATALOG_H_
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <utility>
@@ -161,9 +162,10 @@ struct Table {
   std::vector<std::string> column_settings;
   std::vector<std::string> leaf_uniques;
   std::vector<Attributes> attributes;
-  // Without the default, ordered by range.  Of a plain table under conversion:
-  // those that wait beside it; on its way back, the children it inherits from.
-  std::vector<Partition> partitions;
+  // Without the default, ordered by range; a plan may make or remove thousands
+  // at either end.  Of a plain table under conversion: those that wait beside
+  // it; on its way back, the children it inherits from.
+  std::deque<Partition> partitions;
   std::optional<DefaultPartition> default_partition;
   std::vector<Detached> detached;
   std::optional<Drain> drain;

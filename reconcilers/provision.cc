@@ -31,14 +31,34 @@ bool Movable(const Planning& p, const Partition& partition) {
          partition.range->to.finite() && partition.range->from > Bound::At(p.key_now);
 }
 
+// Where to look in an ordered series of ranges that do not overlap: the first
+// one that ends beyond `bound`.
+std::vector<Range>::const_iterator FirstBeyond(const std::vector<Range>& ranges, const Bound& bound) {
+  return std::partition_point(ranges.begin(), ranges.end(),
+                              [&](const Range& range) { return range.to <= bound; });
+}
+
+bool AnyOverlaps(const std::vector<Range>& ranges, const Range& range) {
+  const auto first = FirstBeyond(ranges, range.from);
+  return first != ranges.end() && Overlap(*first, range);
+}
+
+std::vector<Range> RangesOf(const Planning& p) {
+  std::vector<Range> ranges;
+  for (const Partition& partition : p.table.partitions) {
+    if (partition.range) ranges.push_back(*partition.range);
+  }
+  return ranges;
+}
+
 // A swap moves no rows.  Where some of a piece wait in the default partition,
 // only what empty partitions cover already is swapped; the rest is drained.
-std::vector<Range> Swappable(const Planning& p, const Range& piece,
-                             const std::vector<const Partition*>& movable) {
+std::vector<Range> Swappable(const Planning& p, const Range& piece, const std::vector<Range>& movable) {
   if (p.DefaultRowsIn(piece) == 0) return {piece};
   std::vector<Range> covered;
-  covered.reserve(movable.size());
-  for (const Partition* m : movable) covered.push_back(*m->range);
+  for (auto it = FirstBeyond(movable, piece.from); it != movable.end() && it->from < piece.to; ++it) {
+    covered.push_back(*it);
+  }
   std::vector<Range> parts = Gaps(piece, covered);
   const std::vector<Range> rest = Gaps(piece, parts);
   parts.insert(parts.end(), rest.begin(), rest.end());
@@ -48,25 +68,27 @@ std::vector<Range> Swappable(const Planning& p, const Range& piece,
 
 // The current cut of the axis against what is there.
 struct Layout {
-  std::vector<Range> missing;             // pieces without a partition
-  std::vector<const Partition*> misfits;  // movable partitions that are no piece
+  std::vector<Range> missing;             // pieces without a partition, in order
+  std::vector<const Partition*> misfits;  // movable partitions that are no piece, in order
 };
 
 Layout LayOut(const Planning& p) {
   const Bound start = Bound::At(WindowStart(p));
   Bound end = Bound::At(Horizon(p));
   std::vector<Range> fixed;
-  std::vector<const Partition*> movable;
+  std::vector<const Partition*> partitions;
+  std::vector<Range> movable;  // theirs
   const bool may_replace = p.DefaultIsSmall();
   for (const Partition& partition : p.table.partitions) {
     if (!partition.range) continue;
     if (may_replace && Movable(p, partition) && partition.range->from < end) {
-      movable.push_back(&partition);
+      partitions.push_back(&partition);
+      movable.push_back(*partition.range);
     } else {
       fixed.push_back(*partition.range);
     }
   }
-  for (const Partition* partition : movable) end = std::max(end, partition->range->to);
+  if (!movable.empty()) end = std::max(end, movable.back().to);
   // What was detached keeps its place while it may come back.
   for (const Detached& detached : p.table.detached) {
     if (p.cutoff && detached.range.to <= Bound::At(*p.cutoff)) fixed.push_back(detached.range);
@@ -84,12 +106,11 @@ Layout LayOut(const Planning& p) {
     // Retention would remove it at once: a part of the first period, before a
     // partition of another granularity.
     if (p.cutoff && piece.to <= Bound::At(*p.cutoff)) continue;
-    const bool there =
-        std::any_of(movable.begin(), movable.end(), [&](const Partition* m) { return *m->range == piece; });
-    if (!there) layout.missing.push_back(piece);
+    if (!std::binary_search(movable.begin(), movable.end(), piece)) layout.missing.push_back(piece);
   }
-  for (const Partition* m : movable) {
-    if (std::find(pieces.begin(), pieces.end(), *m->range) == pieces.end()) layout.misfits.push_back(m);
+  for (const Partition* partition : partitions) {
+    if (!std::binary_search(pieces.begin(), pieces.end(), *partition->range))
+      layout.misfits.push_back(partition);
   }
   return layout;
 }
@@ -103,43 +124,29 @@ NewPartition Named(const Range& range, const Planning& p, std::set<std::string>*
 // Swaps the misfits for the missing pieces that overlap them, one transaction
 // for each stretch of the axis that hangs together.
 void Replace(Planning& p) {
-  Layout layout = LayOut(p);
+  const Layout layout = LayOut(p);
   if (layout.misfits.empty()) return;
   std::vector<ReplacePartitions> swaps;
   std::set<std::string> taken = p.TakenNames();
-  std::vector<Range> left = layout.missing;
-  std::vector<const Partition*> misfits = layout.misfits;
-  while (!misfits.empty()) {
+  auto piece = layout.missing.cbegin();
+  for (auto misfit = layout.misfits.cbegin(); misfit != layout.misfits.cend();) {
     ReplacePartitions swap;
-    std::vector<Range> stretch = {*misfits.front()->range};
+    Bound end = (*misfit)->range->to;  // of the stretch
+    piece = std::find_if(piece, layout.missing.cend(),
+                         [&](const Range& range) { return range.to > (*misfit)->range->from; });
     for (bool grown = true; grown;) {
       grown = false;
-      const auto touches = [&](const Range& range) {
-        return std::any_of(stretch.begin(), stretch.end(), [&](const Range& r) { return Overlap(r, range); });
-      };
-      for (auto it = misfits.begin(); it != misfits.end();) {
-        if (!touches(*(*it)->range)) {
-          ++it;
-          continue;
-        }
-        stretch.push_back(*(*it)->range);
-        swap.drop.push_back(RefOf(**it));
-        it = misfits.erase(it);
+      for (; misfit != layout.misfits.cend() && (*misfit)->range->from < end; ++misfit) {
+        swap.drop.push_back(RefOf(**misfit));
+        end = std::max(end, (*misfit)->range->to);
         grown = true;
       }
-      for (auto it = left.begin(); it != left.end();) {
-        if (!touches(*it)) {
-          ++it;
-          continue;
-        }
-        stretch.push_back(*it);
-        swap.create.push_back(Named(*it, p, &taken));
-        it = left.erase(it);
+      for (; piece != layout.missing.cend() && piece->from < end; ++piece) {
+        swap.create.push_back(Named(*piece, p, &taken));
+        end = std::max(end, piece->to);
         grown = true;
       }
     }
-    std::sort(swap.create.begin(), swap.create.end(),
-              [](const NewPartition& a, const NewPartition& b) { return a.range < b.range; });
     swaps.push_back(std::move(swap));
   }
   for (ReplacePartitions& swap : swaps) {
@@ -170,19 +177,16 @@ std::vector<Range> OldPieces(const Planning& p) {
   if (p.cutoff || !p.table.default_partition) return pieces;
   const DefaultPartition& fallback = *p.table.default_partition;
   const Bound start = Bound::At(WindowStart(p));
-  std::vector<Range> fixed;
-  for (const Partition& partition : p.table.partitions) {
-    if (partition.range) fixed.push_back(*partition.range);
-  }
+  const std::vector<Range> gaps = Gaps({Bound::MinValue(), start}, RangesOf(p));
   for (std::size_t i = 1; i < fallback.counts.size(); ++i) {
-    const Bound from = Bound::At(fallback.cuts[i - 1]);
-    if (fallback.counts[i] == 0 || from >= start || pieces.size() >= kMostOldPeriods) continue;
-    const Instant period = PeriodStart(fallback.cuts[i - 1], p.calendar);
-    const Range whole = Range::Between(period, NextPeriod(period, p.calendar));
-    for (const Range& gap : Gaps({whole.from, std::min(whole.to, start)}, fixed)) {
-      const bool known = std::find(pieces.begin(), pieces.end(), gap) != pieces.end();
-      if (!known && gap.Contains(fallback.cuts[i - 1])) pieces.push_back(gap);
-    }
+    const Instant cut = fallback.cuts[i - 1];
+    if (fallback.counts[i] == 0 || Bound::At(cut) >= start || pieces.size() >= kMostOldPeriods) continue;
+    const auto gap = FirstBeyond(gaps, Bound::At(cut));
+    if (gap == gaps.end() || !gap->Contains(cut)) continue;
+    const Instant period = PeriodStart(cut, p.calendar);
+    const Range piece{std::max(gap->from, Bound::At(period)),
+                      std::min(gap->to, Bound::At(NextPeriod(period, p.calendar)))};
+    if (pieces.empty() || pieces.back() != piece) pieces.push_back(piece);
   }
   return pieces;
 }
@@ -194,10 +198,7 @@ std::vector<Range> GapPieces(const Planning& p) {
       p.table.default_partition) {
     return {};
   }
-  std::vector<Range> fixed;
-  for (const Partition& partition : p.table.partitions) {
-    if (partition.range) fixed.push_back(*partition.range);
-  }
+  const std::vector<Range> fixed = RangesOf(p);
   if (fixed.empty() || !fixed.front().to.finite()) return {};
   std::vector<Range> pieces;
   for (const Range& gap : Gaps({fixed.front().to, Bound::At(WindowStart(p))}, fixed)) {
@@ -276,10 +277,8 @@ void Provision(Planning& p) {
   p.WakeAt(p.Utc(next));
   std::vector<Range> missing = Missing(p);
   // Not where empty partitions wait to be replaced.
-  std::erase_if(missing, [&](const Range& piece) {
-    return std::any_of(p.table.partitions.begin(), p.table.partitions.end(),
-                       [&](const Partition& other) { return other.range && Overlap(*other.range, piece); });
-  });
+  const std::vector<Range> there = RangesOf(p);
+  std::erase_if(missing, [&](const Range& piece) { return AnyOverlaps(there, piece); });
   Promote(p, &missing);
   // The default may be small by now, so that misfits can be replaced.
   Replace(p);

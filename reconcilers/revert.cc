@@ -99,7 +99,7 @@ void Merge(Planning& p) {
   const auto is_in = [](const std::vector<Oid>& oids, Oid oid) {
     return std::find(oids.begin(), oids.end(), oid) != oids.end();
   };
-  const std::vector<Partition> children = p.table.partitions;  // a copy, for steps change the model
+  const std::deque<Partition> children = p.table.partitions;  // a copy, for steps change the model
   std::vector<TableRef> emptied;
   for (const Partition& child : children) {
     const TableRef ref = RefOf(child);

@@ -1,6 +1,7 @@
 #include "tests/support/catalog_json.h"
 
 #include <concepts>
+#include <deque>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -67,17 +68,19 @@ ordered_json AllMembers(T value) {
   return writer.Take();
 }
 
-template <typename T>
-ordered_json ListToJson(const std::vector<T>& values) {
+template <typename List>
+ordered_json ListToJson(const List& values) {
   ordered_json json = ordered_json::array();
-  for (const T& value : values) json.push_back(ToJson(value));
+  for (const auto& value : values) json.push_back(ToJson(value));
   return json;
 }
 
 template <typename T>
-struct IsVector : std::false_type {};
+struct IsList : std::false_type {};
 template <typename T>
-struct IsVector<std::vector<T>> : std::true_type {};
+struct IsList<std::vector<T>> : std::true_type {};
+template <typename T>
+struct IsList<std::deque<T>> : std::true_type {};
 template <typename T>
 struct IsOptional : std::false_type {};
 template <typename T>
@@ -85,7 +88,7 @@ struct IsOptional<std::optional<T>> : std::true_type {};
 
 template <typename T>
 ordered_json ToJson(const T& value) {
-  if constexpr (IsVector<T>::value) {
+  if constexpr (IsList<T>::value) {
     return ListToJson(value);
   } else if constexpr (IsOptional<T>::value) {
     return value ? ToJson(*value) : ordered_json();
@@ -171,8 +174,8 @@ T NumberFrom(const ordered_json& json, const std::string& place) {
   return json.get<T>();
 }
 
-template <typename T>
-void ListFromJson(const ordered_json& json, const std::string& place, std::vector<T>* values) {
+template <typename List>
+void ListFromJson(const ordered_json& json, const std::string& place, List* values) {
   if (!json.is_array()) Fail(place, "a list");
   for (const ordered_json& item : json) {
     const std::string item_place = place + '[' + std::to_string(values->size()) + ']';
@@ -182,7 +185,7 @@ void ListFromJson(const ordered_json& json, const std::string& place, std::vecto
 
 template <typename T>
 void FromJson(const ordered_json& json, const std::string& place, T* value) {
-  if constexpr (IsVector<T>::value) {
+  if constexpr (IsList<T>::value) {
     ListFromJson(json, place, value);
   } else if constexpr (IsOptional<T>::value) {
     if (!json.is_null()) FromJson(json, place, &value->emplace());
