@@ -104,6 +104,7 @@ void RunPlan(const Options& options, Report& report) {
     Policy policy;
     Catalog catalog;
     std::size_t steps;  // at least
+    bool held = true;   // against the budget for so many partitions
   };
   std::vector<Case> cases;
   cases.push_back({"nothing to do", HourlyPolicy(keep), HourlyCatalog(count, kPremake), 0});
@@ -114,6 +115,17 @@ void RunPlan(const Options& options, Report& report) {
   daily.partitioning.granularity = Granularity::kDay;
   daily.partitioning.premake = 7;
   cases.push_back({"granularity Hour to Day", daily, HourlyCatalog(count, kPremake), 1});
+  // Not what a tick meets, but what the first one may.
+  const int few = count / 4;
+  const auto periods = [](int number) { return std::to_string(number) + " periods to be made"; };
+  const auto ahead = [](int number) { return std::to_string(number) + " hours ahead to become days"; };
+  daily.partitioning.premake = 366;
+  for (const int number : {few, count}) {
+    cases.push_back({periods(number), HourlyPolicy(number - kPremake - 1), HourlyCatalog(0, kPremake),
+                     static_cast<std::size_t>(number), false});
+    cases.push_back({ahead(number), daily, HourlyCatalog(number, number - 1),
+                     static_cast<std::size_t>(number / 48), false});
+  }
 
   for (const Case& one : cases) {
     const Plan plan = MakePlan(one.policy, one.catalog, {Noon(), false});
@@ -133,9 +145,24 @@ void RunPlan(const Options& options, Report& report) {
   ::benchmark::RunSpecifiedBenchmarks(&collector);
   ::benchmark::ClearRegisteredBenchmarks();
   for (const Case& one : cases) {
-    report.Budget(one.name + ", " + std::to_string(count) + " partitions", collector.times[one.name],
-                  "CPU ms", 10);
+    const std::vector<double>& times = collector.times[one.name];
+    if (one.held) {
+      report.Budget(one.name + ", " + std::to_string(count) + " partitions", times, "CPU ms", 10);
+    } else {
+      report.Measure(one.name, times, "CPU ms");
+    }
   }
+  // 1 is linear.
+  const auto growth = [&](const std::string& what, const std::string& from, const std::string& to) {
+    std::vector<double> samples;
+    for (std::size_t i = 0; i < collector.times[to].size(); ++i) {
+      samples.push_back(collector.times[to][i] / collector.times[from][i] /
+                        (static_cast<double>(count) / few));
+    }
+    report.Budget("growth of planning / growth of the " + what, samples, "", 2);
+  };
+  growth("periods to be made", periods(few), periods(count));
+  growth("hours to become days", ahead(few), ahead(count));
 }
 
 }  // namespace partition_controller::bench
