@@ -14,6 +14,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
@@ -73,6 +74,11 @@ Process::Process(std::vector<std::string> command, Options options) {
   for (const auto& [name, value] : options.environment) {
     variables.push_back(name);
     variables.back() += "=" + value;
+  }
+  // A program built with a sanitizer is held to the same rules as its test.
+  for (const char* name : {"ASAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS"}) {
+    const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nothing here sets any
+    if (value != nullptr) variables.push_back(std::string(name) + "=" + value);
   }
   const std::vector<char*> envp = Pointers(variables);
   const auto account = options.unprivileged ? Unprivileged() : std::nullopt;
