@@ -260,8 +260,10 @@ class Runner {
   // pg_locks shows the transactions of all users.
   void AwaitOthers() {
     constexpr char kRunning[] =
-        "SELECT l.virtualtransaction FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = "
-        "l.pid WHERE l.locktype = 'virtualxid' AND l.granted AND a.datname = pg_catalog.current_database() AND "
+        "SELECT l.virtualtransaction FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid "
+        "= "
+        "l.pid WHERE l.locktype = 'virtualxid' AND l.granted AND a.datname = pg_catalog.current_database() "
+        "AND "
         "l.pid <> pg_catalog.pg_backend_pid()";
     const auto running = [&] {
       std::set<std::string> all;

@@ -339,7 +339,7 @@ void ConversionSql::LockViews() {
   // same changes nothing, under the same lock as one that does not.
   for (const DependentView& view : table_.anatomy->views) {
     out_.contended.push_back("pg_catalog.to_regclass(" + QuoteLiteral(view.name) + ")::pg_catalog.oid");
-    out_.swift.push_back("ALTER VIEW " + view.name + " OWNER TO " + view.owner);
+    LockBy("ALTER VIEW " + view.name + " OWNER TO " + view.owner);
   }
 }
 
@@ -367,7 +367,7 @@ void ConversionSql::operator()(const FinishConversion& a) {
   LockExclusive(Plain());
   LockExclusive({a.conversion.parent, table_.schema, a.conversion.parent_name, ""});
   LockExclusive(fallback);
-  if (table_.anatomy->views.empty()) TryAtOnce();
+  TryAtOnce();
   Expect(Plain());
   ExpectShape(a.conversion);
   DropDivert();

@@ -50,6 +50,7 @@ void RevertSql::DetachAll() {
 
 void RevertSql::operator()(const BeginRevert& a) {
   const std::string partitioned = Here(a.conversion.parent_name);
+  out_.urgent = true;  // once, and because a person asks for it
   GentleParent();
   for (const Partition& partition : table_.partitions) Gentle(RefOf(partition));
   LockViews();
@@ -57,6 +58,7 @@ void RevertSql::operator()(const BeginRevert& a) {
   LockParent();
   LockDefault();
   for (const Partition& partition : table_.partitions) LockExclusive(RefOf(partition));
+  TryAtOnce();
   Expect({table_.oid, table_.schema, table_.name, ""});
   for (const Partition& partition : table_.partitions) Expect(RefOf(partition));
   ExpectShape(a.conversion);

@@ -168,6 +168,11 @@ void SqlWriter::Lock(const std::string& quoted, const std::string& mode, const s
   }
 }
 
+void SqlWriter::LockBy(const std::string& statement) {
+  out_.swift.push_back(statement);
+  locks_.push_back("PERFORM pg_catalog.set_config('lock_timeout', '1', true);\n" + statement + ";");
+}
+
 void SqlWriter::LockExclusive(const TableRef& ref) {
   Contend(ref.oid);
   Lock(Quoted(ref), kEverybody);

@@ -82,6 +82,9 @@ class SqlWriter {
   // REQUIRES: `swift` has no other locks
   void TryAtOnce() { out_.at_once = locks_; }
 
+  // The same for what takes its lock in passing and knows no NOWAIT.
+  void LockBy(const std::string& statement);
+
   // Fails unless the name still means this table and, for a partition, its
   // parent and bounds are what the plan saw.
   std::string Assertion(const TableRef& ref, const std::string& bounds) const;

@@ -1018,5 +1018,23 @@ TEST_F(ConversionContract, AnIndexInTheWayIsLeftAlone) {
   EXPECT_THAT(plan.refusals, testing::ElementsAre(testing::Field(&Refusal::code, "NameTaken")));
 }
 
+TEST_F(Contract, TurnsAConvertedTableBack) {
+  db_->Sql("CREATE TABLE points (id bigint PRIMARY KEY, ts timestamptz NOT NULL, v real)");
+  Fill(300, "2026-08-01", "2026-11-22");
+  policy_.partitioning.uniqueness = Partitioning::Uniqueness::kPerPartition;
+  policy_.partitioning.conversion = Partitioning::Conversion::kOnline;
+  Converge();
+  Fill(300, "2026-11-22", "2027-06-01");
+  const std::int64_t before = Rows();
+  policy_.partitioning.conversion = Partitioning::Conversion::kRevert;
+  const std::vector<std::string> done = Converge();
+  EXPECT_THAT(done, Contains("begin_revert"));
+  EXPECT_EQ(done.front(), "build_index");
+  EXPECT_EQ(done.back(), "finish_revert");
+  EXPECT_EQ(Rows(), before);
+  EXPECT_THAT(Partitions(), IsEmpty());
+  EXPECT_THAT(Converge(), IsEmpty());
+}
+
 }  // namespace
 }  // namespace partition_controller

@@ -101,6 +101,14 @@ void Fence(LiveDatabase& db, Policy* policy) {
   db.Sql("INSERT INTO points VALUES (-5, '2027-01-09', 5), (-6, '2055-01-15', 6)");
 }
 
+// Converted, with rows in the history, in a partition and in the default one,
+// and then asked to be plain again.
+void ConvertAndTurnBack(LiveDatabase& db, Policy* policy) {
+  MakePlain(db, policy);
+  EXPECT_EQ(TroubleWith(ConvergeOn(db.uri(), *policy, When(kNow))), "");
+  policy->partitioning.conversion = Partitioning::Conversion::kRevert;
+}
+
 const Scenario kScenarios[] = {
     // Without bookkeeping: the migration is part of it.
     {"Provision",
@@ -202,6 +210,7 @@ const Scenario kScenarios[] = {
     {"AbandonConversion", Fence,
      [](Policy* policy, Instant*) { policy->partitioning.state = Partitioning::State::kDisabled; },
      kWhileConverting, "unfence_conversion"},
+    {"Revert", ConvertAndTurnBack, [](Policy*, Instant*) {}, kWhileConverting, "build_index"},
 };
 
 // Everything that should be the same in the end: all but oids, terms, clocks
