@@ -142,7 +142,7 @@ TEST_F(Refusals, NullableKey) {
 TEST_F(Refusals, NotPartitioned) {
   database_->Sql("CREATE TABLE points (ts timestamptz NOT NULL)");
   EXPECT_THAT(ExpectRefused(PolicyFor("points"), "NotPartitioned").remedy,
-              HasSubstr("PARTITION BY RANGE (\"ts\")"));
+              HasSubstr("conversion: Online to have it partitioned by RANGE (\"ts\")"));
   // Tables that inherit in the old way are not partitions.
   database_->Sql("CREATE TABLE points_p202607 () INHERITS (points)");
   ExpectRefused(PolicyFor("points"), "NotPartitioned");

@@ -220,7 +220,7 @@ TEST_F(Script, OnAPlainTable) {
         "ts, v FROM points; GRANT SELECT ON \"it's\" TO PUBLIC; CREATE PUBLICATION " +
         role +
         " FOR TABLE points WITH "
-        "(publish_via_partition_root)");
+        "(publish = 'insert', publish_via_partition_root)");
     database.Sql(
         "INSERT INTO points (ts, device, v) SELECT timestamptz '2026-05-01' + n * interval '1 day', 1, n "
         "FROM "
