@@ -60,7 +60,7 @@ void Report(const Policy& policy, const Convergence& result, const Options& opti
   for (const StepOutcome& step : result.steps) {
     if (step.result != "success") continue;
     around.out << "  " << DescribeFor(policy, step.action);
-    if (step.rows_deleted > 0) around.out << " (" << step.rows_deleted << " rows)";
+    if (step.rows > 0) around.out << " (" << step.rows << " rows)";
     around.out << "\n";
   }
   around.out << "\n"
@@ -89,7 +89,7 @@ int ApplyEach(const std::vector<Policy>& policies, const Options& options, const
       Conduct conduct = ConductFor(options, around);
       conduct.on_step = [&](const StepOutcome& step, std::size_t done, std::size_t total, bool ended) {
         std::string what = DescribeFor(policy, step.action);
-        if (step.rows_deleted > 0) what += " (" + std::to_string(step.rows_deleted) + " rows)";
+        if (step.rows > 0) what += " (" + std::to_string(step.rows) + " rows)";
         if (ended && step.result != "success") what = "failed: " + what;
         progress.Show(done, total, what, ended);
       };

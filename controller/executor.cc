@@ -434,7 +434,7 @@ class Runner {
         rows = session_.Query(transaction.work[i], parameters).affected;
       }
       open.Commit();
-      outcome->rows_deleted += rows;
+      outcome->rows += rows;
       if (!over_pages && rows == 0) return;
       if (hooks_.on_step) hooks_.on_step(*outcome, done, total);
       if (rows > 0) hooks_.sleep(std::max(kLeastRest, Elapsed(start)));

@@ -21,7 +21,7 @@ struct StepOutcome {
   Action action;
   // Metric label: "success", "lock_timeout", "cancelled", "stale", "fenced", "error".
   std::string result;
-  std::int64_t rows_deleted = 0;               // committed, also if the step failed later
+  std::int64_t rows = 0;  // deleted or moved in batches, and committed also if the step failed later
   std::chrono::duration<double> lock_wait{0};  // spent waiting for locks, all tries
   std::string message;                         // empty on success
 };

@@ -172,7 +172,7 @@ void Metrics::StepDone(const StepOutcome& outcome) {
   counters_->lock_wait.Observe(outcome.lock_wait.count());
   // Rows that moved are still there.
   if (std::holds_alternative<DeleteExpiredRows>(outcome.action)) {
-    counters_->rows_deleted.Increment(static_cast<double>(outcome.rows_deleted));
+    counters_->rows_deleted.Increment(static_cast<double>(outcome.rows));
   }
 }
 

@@ -37,7 +37,7 @@ void LogStep(const Policy& policy, const StepOutcome& step) {
         Fields(policy, {{"action", Kind(step.action)},
                         {"step", what},
                         {"lock_wait_seconds", step.lock_wait.count()},
-                        {"rows_deleted", step.rows_deleted}}));
+                        {"rows", step.rows}}));
   } else {
     Log(Severity::kWarning, "Could not carry out step",
         Fields(policy, {{"action", Kind(step.action)},

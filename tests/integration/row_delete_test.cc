@@ -80,7 +80,7 @@ TEST_F(EdgeWatchRowDeletes, DeleteExactlyWhatHasExpired) {
   EXPECT_EQ(TroubleWith(result), "");
   EXPECT_EQ(Digest("telemetry_points"), kept_);
   std::int64_t deleted = 0;
-  for (const StepOutcome& step : result.steps) deleted += step.rows_deleted;
+  for (const StepOutcome& step : result.steps) deleted += step.rows;
   EXPECT_EQ(deleted, expired_);
   // Nothing was detached or dropped, and provisioning went on.
   for (const char* there :
@@ -179,8 +179,8 @@ TEST_P(PlainRowDeletes, GoInBatchesWithARestAfterEach) {
   hooks.on_step = [&](const StepOutcome& step, std::size_t done, std::size_t) {
     if (done > 0) return;
     ++batches;
-    sizes.push_back(step.rows_deleted - before);
-    before = step.rows_deleted;
+    sizes.push_back(step.rows - before);
+    before = step.rows;
   };
   hooks.sleep = [&](std::chrono::milliseconds time) { rests.push_back(time); };
   const RunOutcome outcome = ExecutePlan(*session, policy, seen.catalog, seen.plan, "test", {}, hooks);
@@ -200,7 +200,7 @@ TEST_P(PlainRowDeletes, ResumeAfterAStop) {
   stopping.stop = source.get_token();
   std::int64_t said = 0;
   stopping.on_step = [&](const StepOutcome& step) {
-    said = step.rows_deleted;
+    said = step.rows;
     source.request_stop();
   };
   const Convergence stopped = ConvergeOn(uri_, Disabled("points"), stopping);

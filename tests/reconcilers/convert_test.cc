@@ -102,19 +102,19 @@ class Convert : public testing::Test {
 
 TEST_F(Convert, CutsAtTheNextPeriodThatIsFarEnoughAhead) {
   EXPECT_EQ(Cut(), "2026-12-01T00:00:00Z");
-  SetNow(At("2026-11-30T22:59:59Z"));
+  SetNow(At("2026-11-29T23:59:59Z"));
   EXPECT_EQ(Cut(), "2026-12-01T00:00:00Z");
-  SetNow(At("2026-11-30T23:00:00Z"));
+  SetNow(At("2026-11-30T00:00:00Z"));
   EXPECT_EQ(Cut(), "2026-12-01T00:00:00Z");
-  SetNow(At("2026-11-30T23:00:01Z"));
+  SetNow(At("2026-11-30T00:00:01Z"));
   EXPECT_EQ(Cut(), "2027-01-01T00:00:00Z");
 }
 
 TEST_F(Convert, TheLeadGrowsWithTheTable) {
-  SetNow(At("2026-11-30T00:00:00Z"));
+  SetNow(At("2026-11-29T00:00:00Z"));
   EXPECT_EQ(Cut(), "2026-12-01T00:00:00Z");
-  // 4 MiB a second, and an hour: 23 hours' worth still fit before the cut.
-  anatomy().bytes = std::int64_t{23} * 3'600 * (4 << 20);
+  // 4 MiB a second, and a day: 24 hours' worth still fit before the cut.
+  anatomy().bytes = std::int64_t{24} * 3'600 * (4 << 20);
   EXPECT_EQ(Cut(), "2026-12-01T00:00:00Z");
   anatomy().bytes += 4 << 20;
   EXPECT_EQ(Cut(), "2027-01-01T00:00:00Z");
@@ -124,9 +124,9 @@ TEST_F(Convert, TheLeadGrowsWithTheTable) {
 
 TEST_F(Convert, CutsWherePeriodsBegin) {
   for (const auto& [granularity, cut] :
-       std::vector<std::pair<Granularity, const char*>>{{Granularity::kHour, "2026-11-22T22:00:00Z"},
-                                                        {Granularity::kDay, "2026-11-23T00:00:00Z"},
-                                                        {Granularity::kWeek, "2026-11-23T00:00:00Z"},
+       std::vector<std::pair<Granularity, const char*>>{{Granularity::kHour, "2026-11-23T21:00:00Z"},
+                                                        {Granularity::kDay, "2026-11-24T00:00:00Z"},
+                                                        {Granularity::kWeek, "2026-11-30T00:00:00Z"},
                                                         {Granularity::kMonth, "2026-12-01T00:00:00Z"},
                                                         {Granularity::kQuarter, "2027-01-01T00:00:00Z"},
                                                         {Granularity::kYear, "2027-01-01T00:00:00Z"}}) {
