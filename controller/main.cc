@@ -48,7 +48,7 @@ int Run(const std::vector<std::string>& arguments) {
 
 int main(int argc, char** argv) {
   // A few threads that mostly sleep need no heap each.
-  mallopt(M_ARENA_MAX, 2);
+  mallopt(M_ARENA_MAX, 2);  // NOLINT(concurrency-mt-unsafe): there is one thread yet
   try {
     const int code = Run({argv + 1, argv + argc});
     if (std::cout.flush()) return code;

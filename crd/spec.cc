@@ -43,7 +43,7 @@ void DecodeZone(Reader* reader, const Node& node, const DecodeContext& context, 
     *zone = *text;
     return;
   }
-  static const std::vector<std::string_view> well_known = {"UTC",
+  static const std::vector<std::string_view> kWellKnown = {"UTC",
                                                            "Europe/London",
                                                            "Europe/Paris",
                                                            "Europe/Berlin",
@@ -86,7 +86,7 @@ void DecodeZone(Reader* reader, const Node& node, const DecodeContext& context, 
                                                            "Australia/Sydney",
                                                            "Pacific/Auckland",
                                                            "Pacific/Honolulu"};
-  const auto nearest = Nearest(*text, well_known);
+  const auto nearest = Nearest(*text, kWellKnown);
   const bool suggest = nearest && known(*nearest);
   reader->Report(node, node.Name() + " must be an IANA time zone such as UTC or Europe/Berlin; " +
                            Quoted(*text) + " is not known here" +

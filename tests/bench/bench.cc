@@ -15,7 +15,7 @@ std::string Number(double value) {
 }  // namespace
 
 const std::vector<Benchmark>& All() {
-  static const std::vector<Benchmark> all = {
+  static const std::vector<Benchmark> kAll = {
       {"plan", "planning alone: 10,000 partitions", RunPlan},
       {"noop", "a tick with nothing to do: 200 tables of 32 partitions, against pg_partman", RunNoop},
       {"scale", "a tick as partitions grow; memory (--full: 100,000 partitions)", RunScale},
@@ -30,7 +30,7 @@ const std::vector<Benchmark>& All() {
       {"convert", "a plain table of 1,500,000 rows under ingest, against a copy (--full: 15,000,000)",
        RunConvert},
   };
-  return all;
+  return kAll;
 }
 
 void Report::Begin(const std::string& benchmark) {

@@ -43,7 +43,7 @@ std::string Repeat(const std::string& text, int times) {
 }
 
 const std::vector<Names>& HostileNames() {
-  static const std::vector<Names> names = {
+  static const std::vector<Names> kNames = {
       {"Injection", "s\"; DROP SCHEMA canary CASCADE; --", "t'); DROP TABLE canary.canary; --",
        "c\" ; DELETE FROM canary.canary; /*"},
       {"DollarQuotes", "$$", "$partition_controller$; SELECT pg_sleep(0) $q$", "$1"},
@@ -63,7 +63,7 @@ const std::vector<Names>& HostileNames() {
       {"CaseMatters", "Public", "Points", "TS"},
       {"PsqlWords", ":name", ":'name'", "\\! touch canary"},
   };
-  return names;
+  return kNames;
 }
 
 class HostileName : public testing::TestWithParam<int> {};
@@ -158,7 +158,7 @@ struct Setting {
 };
 
 const std::vector<Setting>& HostileSettings() {
-  static const std::vector<Setting> settings = {
+  static const std::vector<Setting> kSettings = {
       {"Calendar", {"timezone = 'Asia/Kolkata'", "datestyle = 'German'", "intervalstyle = 'sql_standard'"}},
       {"Dates",
        {"timezone = 'America/New_York'", "datestyle = 'SQL, DMY'", "timezone_abbreviations = 'India'"}},
@@ -186,7 +186,7 @@ const std::vector<Setting>& HostileSettings() {
         "row_security = off", "default_table_access_method = heap"}},
       {"Encoding", {"client_encoding = 'LATIN1'"}},
   };
-  return settings;
+  return kSettings;
 }
 
 // A whole life of a table: filled default, provisioned, drained, expired,

@@ -1,6 +1,7 @@
 #include "tests/support/live_table.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <thread>
 
 #include "controller/postgres.h"
@@ -172,6 +173,10 @@ std::string MissingServer() {
   const int major = PostgresServer::DefaultMajor();
   if (PostgresServer::Available(major)) return "";
   return "PostgreSQL " + std::to_string(major) + " is not on this machine";
+}
+
+bool AskedByNumber() {
+  return std::getenv("PC_TEST_PG_MAJOR") != nullptr;  // NOLINT(concurrency-mt-unsafe): nothing here sets any
 }
 
 }  // namespace partition_controller
