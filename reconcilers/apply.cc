@@ -38,7 +38,20 @@ class Model {
   void operator()(const RemoveDefault&) { table_->default_partition.reset(); }
 
   void operator()(const ReplacePartitions& a) {
-    for (const TableRef& ref : a.drop) Erase(ref);
+    auto& all = table_->partitions;
+    for (auto ref = a.drop.begin(); ref != a.drop.end();) {
+      const auto first = Find(*ref);
+      auto last = first;  // those that lie side by side go together
+      while (last != all.end() && ref != a.drop.end() && Is(*last, *ref)) {
+        ++last;
+        ++ref;
+      }
+      if (last == first) {
+        ++ref;
+      } else {
+        all.erase(first, last);
+      }
+    }
     for (const NewPartition& made : a.create) Insert(Made(made));
   }
 
@@ -252,9 +265,13 @@ class Model {
   }
 
   // By oid, and by name for what this plan itself made (oid 0).
+  static bool Is(const Partition& partition, const TableRef& ref) {
+    return partition.oid == ref.oid && partition.name == ref.name;
+  }
+
   std::deque<Partition>::iterator Find(const TableRef& ref) {
     return std::find_if(table_->partitions.begin(), table_->partitions.end(),
-                        [&](const Partition& p) { return p.oid == ref.oid && p.name == ref.name; });
+                        [&](const Partition& partition) { return Is(partition, ref); });
   }
 
   void Erase(const TableRef& ref) {
