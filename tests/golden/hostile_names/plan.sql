@@ -83,6 +83,13 @@ DO $pc$BEGIN
   IF pg_catalog.has_table_privilege('"other
 schema"."t$$"', 'UPDATE, DELETE, TRUNCATE') THEN
     LOCK TABLE ONLY "other
+schema"."t$$" IN SHARE UPDATE EXCLUSIVE MODE;
+  END IF;
+END$pc$;
+DO $pc$BEGIN
+  IF pg_catalog.has_table_privilege('"other
+schema"."t$$"', 'UPDATE, DELETE, TRUNCATE') THEN
+    LOCK TABLE ONLY "other
 schema"."t$$" IN ACCESS EXCLUSIVE MODE;
   END IF;
 END$pc$;

@@ -29,6 +29,16 @@ LOCK TABLE ONLY "public"."telemetry_points_default" IN SHARE UPDATE EXCLUSIVE MO
 LOCK TABLE ONLY "public"."telemetry_points_p202605" IN SHARE UPDATE EXCLUSIVE MODE;
 DO $pc$BEGIN
   IF pg_catalog.has_table_privilege('"public"."devices"', 'UPDATE, DELETE, TRUNCATE') THEN
+    LOCK TABLE ONLY "public"."devices" IN SHARE UPDATE EXCLUSIVE MODE;
+  END IF;
+END$pc$;
+DO $pc$BEGIN
+  IF pg_catalog.has_table_privilege('"public"."ingestion_batches"', 'UPDATE, DELETE, TRUNCATE') THEN
+    LOCK TABLE ONLY "public"."ingestion_batches" IN SHARE UPDATE EXCLUSIVE MODE;
+  END IF;
+END$pc$;
+DO $pc$BEGIN
+  IF pg_catalog.has_table_privilege('"public"."devices"', 'UPDATE, DELETE, TRUNCATE') THEN
     LOCK TABLE ONLY "public"."devices" IN ACCESS EXCLUSIVE MODE;
   END IF;
 END$pc$;
@@ -106,6 +116,16 @@ LOCK TABLE ONLY "public"."telemetry_points_default" IN SHARE UPDATE EXCLUSIVE MO
 LOCK TABLE ONLY "public"."telemetry_points_p202606" IN SHARE UPDATE EXCLUSIVE MODE;
 DO $pc$BEGIN
   IF pg_catalog.has_table_privilege('"public"."devices"', 'UPDATE, DELETE, TRUNCATE') THEN
+    LOCK TABLE ONLY "public"."devices" IN SHARE UPDATE EXCLUSIVE MODE;
+  END IF;
+END$pc$;
+DO $pc$BEGIN
+  IF pg_catalog.has_table_privilege('"public"."ingestion_batches"', 'UPDATE, DELETE, TRUNCATE') THEN
+    LOCK TABLE ONLY "public"."ingestion_batches" IN SHARE UPDATE EXCLUSIVE MODE;
+  END IF;
+END$pc$;
+DO $pc$BEGIN
+  IF pg_catalog.has_table_privilege('"public"."devices"', 'UPDATE, DELETE, TRUNCATE') THEN
     LOCK TABLE ONLY "public"."devices" IN ACCESS EXCLUSIVE MODE;
   END IF;
 END$pc$;
@@ -146,6 +166,16 @@ UPDATE partition_controller.tables SET acted_at = pg_catalog.clock_timestamp() W
 LOCK TABLE ONLY "public"."telemetry_points" IN SHARE UPDATE EXCLUSIVE MODE;
 LOCK TABLE ONLY "public"."telemetry_points_default" IN SHARE UPDATE EXCLUSIVE MODE;
 LOCK TABLE ONLY "public"."telemetry_points_p202607" IN SHARE UPDATE EXCLUSIVE MODE;
+DO $pc$BEGIN
+  IF pg_catalog.has_table_privilege('"public"."devices"', 'UPDATE, DELETE, TRUNCATE') THEN
+    LOCK TABLE ONLY "public"."devices" IN SHARE UPDATE EXCLUSIVE MODE;
+  END IF;
+END$pc$;
+DO $pc$BEGIN
+  IF pg_catalog.has_table_privilege('"public"."ingestion_batches"', 'UPDATE, DELETE, TRUNCATE') THEN
+    LOCK TABLE ONLY "public"."ingestion_batches" IN SHARE UPDATE EXCLUSIVE MODE;
+  END IF;
+END$pc$;
 DO $pc$BEGIN
   IF pg_catalog.has_table_privilege('"public"."devices"', 'UPDATE, DELETE, TRUNCATE') THEN
     LOCK TABLE ONLY "public"."devices" IN ACCESS EXCLUSIVE MODE;
