@@ -51,7 +51,7 @@ class AnatomyReader {
                 "(SELECT extract(epoch FROM pg_catalog.max(pg_catalog.clock_timestamp() - "
                 "xact_start))::bigint FROM pg_catalog.pg_stat_activity WHERE pid <> "
                 "pg_catalog.pg_backend_pid()), " +
-                    ShapeSql(table_.oid) +
+                    ShapeSql(table_.oid, table_.name) +
                     ", c.relacl, pg_catalog.row_security_active(c.oid) FROM pg_catalog.pg_class c JOIN "
                     "pg_catalog.pg_attribute a ON a.attrelid = c.oid AND "
                     "a.attname = $2 AND NOT a.attisdropped WHERE c.oid = $1::oid",

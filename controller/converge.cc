@@ -9,6 +9,8 @@ namespace {
 // than act on what it saw then.
 constexpr std::chrono::seconds kFresh{5};
 
+constexpr int kMostStaleRounds = 8;
+
 // The steps that maxPerRun counts.
 int CountRemovals(const std::vector<StepOutcome>& steps) {
   return static_cast<int>(std::count_if(steps.begin(), steps.end(), [](const StepOutcome& step) {
@@ -82,6 +84,12 @@ class Rounds {
       }
       LookAgain();
       if (result_.failure || result_.stood_back) return;
+      // What is stale each time is no coincidence, and would never end.
+      stale_rounds_ = stale_ ? stale_rounds_ + 1 : 0;
+      if (stale_rounds_ == kMostStaleRounds) {
+        result_.failure = stale_;
+        return;
+      }
     }
   }
 
@@ -110,6 +118,7 @@ class Rounds {
   const Conduct& conduct_;
   Convergence& result_;
   std::optional<Failure> stale_;
+  int stale_rounds_ = 0;  // in a row
 };
 
 }  // namespace

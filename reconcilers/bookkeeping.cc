@@ -34,7 +34,7 @@ std::vector<std::string> MigrationSql(int version) {
                   "partition_controller;\n    COMMENT ON SCHEMA partition_controller IS 'Bookkeeping of the "
                   "partition controller. Do not drop: it holds the fencing terms and what is in its undo "
                   "window.';\n  END IF;\nEND"),
-      "CREATE TABLE IF NOT EXISTS partition_controller.version (version integer NOT NULL)",
+      "CREATE TABLE IF NOT EXISTS partition_controller.version (version integer PRIMARY KEY)",
       "CREATE TABLE IF NOT EXISTS partition_controller.settings (name text PRIMARY KEY, value text NOT NULL)",
       "CREATE SEQUENCE IF NOT EXISTS partition_controller.terms",
       // One row for each table under a policy.

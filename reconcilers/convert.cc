@@ -165,8 +165,14 @@ void Convert(Planning& p) {
     return;
   }
   if (!p.table.anatomy) return;  // somebody's lock is in the way of a closer look
+  const std::size_t refusals = p.plan.refusals.size();
   CheckConvertible(p);
-  if (p.plan.StopsEverything()) return;
+  if (p.plan.refusals.size() > refusals) {
+    if (known && known->state == State::kFenced) {
+      GiveUp(p, true, "something has come up that cannot be carried over, and rows are out of sight");
+    }
+    return;
+  }
   if (known && known->shape != p.table.anatomy->shape) {
     GiveUp(p, true, "the table has been altered since the conversion began");
     return;

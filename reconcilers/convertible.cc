@@ -54,7 +54,9 @@ class Preconditions {
 
  private:
   void Refuse(const char* code, const std::string& message, const std::string& remedy) {
-    p_.Refuse(code, message, remedy, true);
+    // Behind a fence rows are out of sight: it is taken down then.
+    const bool fenced = p_.table.conversion && p_.table.conversion->state == Conversion::State::kFenced;
+    p_.Refuse(code, message, remedy, !fenced);
   }
 
   void CheckKind() {

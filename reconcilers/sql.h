@@ -57,7 +57,7 @@ Transaction Render(const Action& action, const Policy& policy, const Table& tabl
 
 // An SQL expression: a fingerprint of all that a conversion carries over from
 // the plain table, but for what the conversion itself adds to it.
-std::string ShapeSql(Oid plain);
+std::string ShapeSql(Oid plain, const std::string& name);
 // An SQL condition: the row named `row` of a child repeats a unique key of the
 // table on its way back.  REQUIRES: Table::anatomy
 std::string RepeatsKeySql(const Table& table, const std::string& row);

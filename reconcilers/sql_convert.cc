@@ -55,7 +55,7 @@ std::string KeyList(const std::vector<std::string>& columns) {
 
 }  // namespace
 
-std::string ShapeSql(Oid plain) {
+std::string ShapeSql(Oid plain, const std::string& name) {
   const std::string oid = std::to_string(plain);
   const std::string views =
       "(SELECT DISTINCT w.ev_class FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite w ON w.oid = "
@@ -81,7 +81,8 @@ std::string ShapeSql(Oid plain) {
          " UNION ALL SELECT pg_catalog.concat_ws(' ', 'index', i.indexrelid, "
          "pg_catalog.pg_get_indexdef(i.indexrelid)) FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON "
          "c.oid = i.indexrelid JOIN pg_catalog.pg_class t ON t.oid = i.indrelid WHERE i.indrelid = " +
-         oid + " AND c.relname NOT LIKE '%\\_key\\_with%\\_time'" +
+         oid + " AND c.relname NOT IN (" + QuoteLiteral(KeyIndexName(name)) + ", " +
+         QuoteLiteral(PlainKeyName(name)) + ")" +
          " UNION ALL SELECT pg_catalog.concat_ws(' ', 'trigger', pg_catalog.pg_get_triggerdef(oid), "
          "tgenabled) FROM pg_catalog.pg_trigger WHERE tgrelid = " +
          oid + " AND NOT tgisinternal AND tgname <> " + QuoteLiteral(kFence) +
@@ -326,7 +327,7 @@ void ConversionSql::DropDivert() {
 
 void ConversionSql::ExpectShape(const Conversion& conversion) {
   const std::string check =
-      Raise(ShapeSql(table_.oid) + " IS DISTINCT FROM " + QuoteLiteral(conversion.shape),
+      Raise(ShapeSql(table_.oid, table_.name) + " IS DISTINCT FROM " + QuoteLiteral(conversion.shape),
             parent_ + " has been altered since the conversion began", kStaleState);
   // It reads much of the catalog, and what a session reads the first time
   // takes long: not while others wait.
@@ -343,6 +344,20 @@ void ConversionSql::LockViews() {
   }
 }
 
+// A row that was diverted, of which its writer was told that it was not
+// inserted, gives way to one that was there before with the same key.
+void ConversionSql::KeepOlderRows(const std::string& partitioned, const std::string& cut) {
+  for (const TableIndex& index : table_.anatomy->indexes) {
+    // The primary key's place is taken by the index that was built for it.
+    if (!index.unique || index.columns.empty() || (index.constraint == 'p' && !index.holds_key)) continue;
+    std::string same;
+    for (const std::string& column : index.columns)
+      same += " AND d." + QuoteName(column) + " = p." + QuoteName(column);
+    out_.work.push_back("DELETE FROM " + partitioned + " d USING ONLY " + parent_ + " p WHERE p." + column_ +
+                        " >= " + cut + same);
+  }
+}
+
 void ConversionSql::operator()(const FinishConversion& a) {
   const std::string cut = LiteralSql(Bound::At(a.conversion.cut), key_);
   const std::string partitioned = Here(a.conversion.parent_name);
@@ -353,6 +368,7 @@ void ConversionSql::operator()(const FinishConversion& a) {
         Raise("EXISTS (SELECT FROM ONLY " + parent_ + " WHERE " + column_ + " >= " + cut + ")",
               "rows of " + parent_ + " lie beyond the cut, and triggers would fire for them", kStaleState));
   } else {
+    KeepOlderRows(partitioned, cut);
     out_.work.push_back(MoveRows(parent_, partitioned, column_ + " >= " + cut));
   }
   // A deferred foreign key would otherwise leave events pending, and no table

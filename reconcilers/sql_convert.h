@@ -46,6 +46,7 @@ class ConversionSql : public SqlWriter {
   void AddPolicies(const std::string& table);
   void AddPartitions(const PrepareConversion& a, const Table& partitioned);
   std::string RefuseUnknownValues() const;
+  void KeepOlderRows(const std::string& partitioned, const std::string& cut);
   void DropDivert();
   void MoveSequences(const Conversion& conversion);
   void ExchangeNames(const Conversion& conversion);

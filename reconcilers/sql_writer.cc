@@ -57,9 +57,15 @@ std::string SqlWriter::DivertFunction(const TableRef& from, const std::string& t
   // The operators are qualified: a writer's search_path may have others.
   const std::string body =
       "BEGIN\n" + first + "  IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN\n    DELETE FROM ONLY " +
-      Quoted(from) + " WHERE ctid OPERATOR(pg_catalog.=) OLD.ctid;\n  END IF;\n  INSERT INTO " + target +
-      " (" + Columns("") + ")" + Overriding() + " VALUES (" + Columns("NEW.") +
-      ") ON CONFLICT DO NOTHING;\n  RETURN NULL;\nEND";
+      Quoted(from) +
+      " WHERE ctid OPERATOR(pg_catalog.=) OLD.ctid;\n    IF NOT FOUND THEN\n      RAISE EXCEPTION "
+      "USING ERRCODE = 'insufficient_privilege', MESSAGE = 'the row may not be moved by who may not delete "
+      "it';\n    END IF;\n  END IF;\n  INSERT INTO " +
+      target + " (" + Columns("") + ")" + Overriding() + " VALUES (" + Columns("NEW.") +
+      ") ON CONFLICT DO NOTHING;\n  IF NOT FOUND AND TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN\n    RAISE "
+      "EXCEPTION USING ERRCODE = 'unique_violation', MESSAGE = 'another row has that key';\n  END IF;\n  "
+      "RETURN "
+      "NULL;\nEND";
   return "CREATE OR REPLACE FUNCTION " + FunctionName() + "() RETURNS trigger LANGUAGE plpgsql " + rights +
          " AS " + DollarQuote(body);
 }

@@ -345,6 +345,21 @@ TEST_F(Converted, RowsThatWouldFireTriggersAreNotMoved) {
   EXPECT_EQ(db_->Number("SELECT count(*) FROM audit"), 1);
 }
 
+// A row that was diverted was not acknowledged: its writer was told of 0 rows.
+TEST_F(Converted, TheOlderOfTwoRowsWithOneKeyStays) {
+  db_->Sql("CREATE TABLE points (id int PRIMARY KEY, key text UNIQUE, ts timestamptz NOT NULL)");
+  db_->Sql(std::string("INSERT INTO points VALUES (1, 'old', ") + kFuture + "), (2, 'kept', '2026-11-20')");
+  Begin(3);
+  ASSERT_EQ(db_->Value("SELECT state FROM partition_controller.conversions"), "fenced");
+  db_->Sql(std::string("INSERT INTO points VALUES (3, 'old', ") + kFuture + ") ON CONFLICT DO NOTHING");
+  db_->Sql(std::string("INSERT INTO points VALUES (4, 'new', ") + kFuture + ")");
+  // An UPDATE into a key that is taken fails, and keeps its row.
+  EXPECT_THROW(db_->Sql(std::string("UPDATE points SET key = 'new', ts = ") + kFuture + " WHERE id = 2"),
+               pqxx::unique_violation);
+  Convert();
+  EXPECT_EQ(db_->Value("SELECT string_agg(id::text, ' ' ORDER BY id) FROM points"), "1 2 4");
+}
+
 TEST_F(Converted, RowSecurity) {
   const std::string one = MakeRole("one");
   const std::string two = MakeRole("two");

@@ -264,6 +264,15 @@ TEST_F(Convert, ARefusalHoldsWhatIsUnderWay) {
   EXPECT_THAT(Kinds(), ElementsAre("abandon_conversion"));
 }
 
+// Behind a fence rows are out of sight, and with time those of the present.
+TEST_F(Convert, ARefusalTakesTheFenceDown) {
+  Take(3);
+  ASSERT_EQ(catalog_.table->conversion->state, Conversion::State::kFenced);
+  anatomy().dependents = {"materialized view daily"};
+  EXPECT_THAT(Codes(), ElementsAre("DependentObjects"));
+  EXPECT_THAT(Kinds(), ElementsAre("unfence_conversion", "abandon_conversion"));
+}
+
 TEST_F(Convert, RowsThatTriggersWouldSeeAreNotMoved) {
   TableTrigger trigger;
   trigger.name = "t";

@@ -16,7 +16,7 @@ DO $pc$BEGIN
     COMMENT ON SCHEMA partition_controller IS 'Bookkeeping of the partition controller. Do not drop: it holds the fencing terms and what is in its undo window.';
   END IF;
 END$pc$;
-CREATE TABLE IF NOT EXISTS partition_controller.version (version integer NOT NULL);
+CREATE TABLE IF NOT EXISTS partition_controller.version (version integer PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS partition_controller.settings (name text PRIMARY KEY, value text NOT NULL);
 CREATE SEQUENCE IF NOT EXISTS partition_controller.terms;
 CREATE TABLE IF NOT EXISTS partition_controller.tables (table_oid oid PRIMARY KEY, policy_namespace text NOT NULL, policy_name text NOT NULL, schema_name text NOT NULL, table_name text NOT NULL, owner_name text NOT NULL, database_oid oid NOT NULL, system_identifier text NOT NULL, claimed_at timestamptz NOT NULL DEFAULT pg_catalog.now(), analyzed_at timestamptz, term bigint NOT NULL, holder text NOT NULL, acted_at timestamptz NOT NULL);
@@ -74,8 +74,14 @@ ALTER TABLE "public"."telemetry_points_default_2" ADD FOREIGN KEY (batch_id) REF
 CREATE OR REPLACE FUNCTION partition_controller.divert_16400() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pc$BEGIN
   IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
     DELETE FROM ONLY "public"."telemetry_points_default" WHERE ctid OPERATOR(pg_catalog.=) OLD.ctid;
+    IF NOT FOUND THEN
+      RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = 'the row may not be moved by who may not delete it';
+    END IF;
   END IF;
   INSERT INTO "public"."telemetry_points_default_2" ("id", "message_id", "device_id", "batch_id", "ts", "metrics", "created_at") VALUES (NEW."id", NEW."message_id", NEW."device_id", NEW."batch_id", NEW."ts", NEW."metrics", NEW."created_at") ON CONFLICT DO NOTHING;
+  IF NOT FOUND AND TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+    RAISE EXCEPTION USING ERRCODE = 'unique_violation', MESSAGE = 'another row has that key';
+  END IF;
   RETURN NULL;
 END$pc$;
 CREATE TRIGGER "partition_controller_divert" BEFORE INSERT OR UPDATE ON "public"."telemetry_points_default" FOR EACH ROW WHEN (NEW."ts" < '2026-08-01 00:00:00+00'::timestamptz OR NEW."ts" >= '2026-12-01 00:00:00+00'::timestamptz) EXECUTE FUNCTION partition_controller.divert_16400();

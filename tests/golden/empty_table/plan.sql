@@ -16,7 +16,7 @@ DO $pc$BEGIN
     COMMENT ON SCHEMA partition_controller IS 'Bookkeeping of the partition controller. Do not drop: it holds the fencing terms and what is in its undo window.';
   END IF;
 END$pc$;
-CREATE TABLE IF NOT EXISTS partition_controller.version (version integer NOT NULL);
+CREATE TABLE IF NOT EXISTS partition_controller.version (version integer PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS partition_controller.settings (name text PRIMARY KEY, value text NOT NULL);
 CREATE SEQUENCE IF NOT EXISTS partition_controller.terms;
 CREATE TABLE IF NOT EXISTS partition_controller.tables (table_oid oid PRIMARY KEY, policy_namespace text NOT NULL, policy_name text NOT NULL, schema_name text NOT NULL, table_name text NOT NULL, owner_name text NOT NULL, database_oid oid NOT NULL, system_identifier text NOT NULL, claimed_at timestamptz NOT NULL DEFAULT pg_catalog.now(), analyzed_at timestamptz, term bigint NOT NULL, holder text NOT NULL, acted_at timestamptz NOT NULL);

@@ -48,8 +48,14 @@ ALTER TABLE "public"."telemetry_points_p20261120_20261201" ADD FOREIGN KEY (batc
 CREATE OR REPLACE FUNCTION partition_controller.divert_16400() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pc$BEGIN
   IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
     DELETE FROM ONLY "public"."telemetry_points_default" WHERE ctid OPERATOR(pg_catalog.=) OLD.ctid;
+    IF NOT FOUND THEN
+      RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = 'the row may not be moved by who may not delete it';
+    END IF;
   END IF;
   INSERT INTO "public"."telemetry_points_p20261120_20261201" ("id", "message_id", "device_id", "batch_id", "ts", "metrics", "created_at") VALUES (NEW."id", NEW."message_id", NEW."device_id", NEW."batch_id", NEW."ts", NEW."metrics", NEW."created_at") ON CONFLICT DO NOTHING;
+  IF NOT FOUND AND TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+    RAISE EXCEPTION USING ERRCODE = 'unique_violation', MESSAGE = 'another row has that key';
+  END IF;
   RETURN NULL;
 END$pc$;
 CREATE TRIGGER "partition_controller_divert" BEFORE INSERT OR UPDATE ON "public"."telemetry_points_default" FOR EACH ROW WHEN (NEW."ts" >= '2026-11-20 00:00:00+00'::timestamptz AND NEW."ts" < '2026-12-01 00:00:00+00'::timestamptz) EXECUTE FUNCTION partition_controller.divert_16400();

@@ -47,10 +47,16 @@ schema"."t$$"(id);
 CREATE OR REPLACE FUNCTION partition_controller.divert_16400() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pc$BEGIN
   IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
     DELETE FROM ONLY "my ""schema"""."[31md" WHERE ctid OPERATOR(pg_catalog.=) OLD.ctid;
+    IF NOT FOUND THEN
+      RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = 'the row may not be moved by who may not delete it';
+    END IF;
   END IF;
   INSERT INTO "my ""schema"""."üüüüüüüüüüüüüüüüüüüüüüü_7928eafb_p202611" ("id", "a""b;c
 'd\e	$$f$1$ü", "tïme ""x""") VALUES (NEW."id", NEW."a""b;c
 'd\e	$$f$1$ü", NEW."tïme ""x""") ON CONFLICT DO NOTHING;
+  IF NOT FOUND AND TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+    RAISE EXCEPTION USING ERRCODE = 'unique_violation', MESSAGE = 'another row has that key';
+  END IF;
   RETURN NULL;
 END$pc$;
 CREATE TRIGGER "partition_controller_divert" BEFORE INSERT OR UPDATE ON "my ""schema"""."[31md" FOR EACH ROW WHEN (NEW."tïme ""x""" >= '2026-11-01 00:00:00+00'::timestamptz AND NEW."tïme ""x""" < '2026-12-01 00:00:00+00'::timestamptz) EXECUTE FUNCTION partition_controller.divert_16400();

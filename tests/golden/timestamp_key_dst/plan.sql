@@ -36,8 +36,14 @@ END$pc$;
 CREATE OR REPLACE FUNCTION partition_controller.divert_16400() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pc$BEGIN
   IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
     DELETE FROM ONLY "public"."readings_default" WHERE ctid OPERATOR(pg_catalog.=) OLD.ctid;
+    IF NOT FOUND THEN
+      RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = 'the row may not be moved by who may not delete it';
+    END IF;
   END IF;
   INSERT INTO "public"."readings_p20261027" ("at", "value") VALUES (NEW."at", NEW."value") ON CONFLICT DO NOTHING;
+  IF NOT FOUND AND TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+    RAISE EXCEPTION USING ERRCODE = 'unique_violation', MESSAGE = 'another row has that key';
+  END IF;
   RETURN NULL;
 END$pc$;
 CREATE TRIGGER "partition_controller_divert" BEFORE INSERT OR UPDATE ON "public"."readings_default" FOR EACH ROW WHEN (NEW."at" >= '2026-10-27 00:00:00'::timestamp AND NEW."at" < '2026-10-28 00:00:00'::timestamp) EXECUTE FUNCTION partition_controller.divert_16400();
