@@ -110,7 +110,7 @@ void RunDrop(const Options& options, Report& report) {
   report.Require("the first contact converges", TroubleWith(ConvergeOn(original, EdgeWatchPolicy())).empty());
   LiveDatabase(original).Sql("VACUUM ANALYZE telemetry_points");
   const auto copy = [&] {
-    const std::string uri = Server().CreateDatabaseFrom(DatabaseName(original));
+    std::string uri = Server().CreateDatabaseFrom(DatabaseName(original));
     // Another database: retention would want an acknowledgement.
     LiveDatabase(uri).Sql(
         "UPDATE partition_controller.tables SET database_oid = (SELECT oid FROM pg_database WHERE "

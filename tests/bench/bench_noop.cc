@@ -83,6 +83,7 @@ struct Tick {
 // What a tick does when nothing is due.
 Tick RunTick(Session& session, const std::vector<Policy>& policies) {
   std::vector<const Policy*> wanted;
+  wanted.reserve(policies.size());
   for (const Policy& policy : policies) wanted.push_back(&policy);
   const Stopwatch watch;
   const Now now{std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()), false};
@@ -99,6 +100,7 @@ Tick RunTick(Session& session, const std::vector<Policy>& policies) {
 
 std::vector<Policy> Policies(int count, int partitions) {
   std::vector<Policy> policies;
+  policies.reserve(static_cast<std::size_t>(count));
   for (int number = 0; number < count; ++number) policies.push_back(DailyPolicy(number, partitions));
   return policies;
 }
@@ -144,14 +146,15 @@ void RunNoop(const Options& options, Report& report) {
 
   partman->Query(maintenance);  // whatever is due at first
   const Tick first = RunTick(*session, policies);
-  report.Require(std::to_string(tables) + " policies see " + std::to_string(tables * partitions) +
-                     " partitions and want nothing",
-                 first.steps == 0 && first.partitions == static_cast<std::size_t>(tables * partitions));
+  const std::size_t total = static_cast<std::size_t>(tables) * static_cast<std::size_t>(partitions);
+  report.Require(
+      std::to_string(tables) + " policies see " + std::to_string(total) + " partitions and want nothing",
+      first.steps == 0 && first.partitions == total);
   LiveDatabase db(uri);
   report.Require(
       "pg_partman looks after as many partitions",
       db.Number("SELECT count(*) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent WHERE c.relkind = "
-                "'p' AND c.relname LIKE 'partman%'") >= tables * (partitions + 1));
+                "'p' AND c.relname LIKE 'partman%'") >= std::int64_t{tables} * (partitions + 1));
 
   std::vector<double> ours;
   std::vector<double> theirs;
@@ -204,16 +207,17 @@ void RunScale(const Options& options, Report& report) {
   // So many new tables would keep every worker busy for longer than this lasts.
   session->Query("ALTER SYSTEM SET autovacuum = off");
   session->Query("SELECT pg_reload_conf()");
+  const std::size_t total = static_cast<std::size_t>(many) * static_cast<std::size_t>(kPartitions);
   Stopwatch watch;
   MakeTables(uri, 0, many, kPartitions);
-  report.Note("made " + std::to_string(many * kPartitions) + " partitions in " +
+  report.Note("made " + std::to_string(total) + " partitions in " +
               std::to_string(static_cast<int>(watch.Seconds())) + " s");
   const std::vector<Policy> some = Policies(few, kPartitions);
   const std::vector<Policy> all = Policies(many, kPartitions);
   const Tick first = RunTick(*session, all);
-  report.Require(std::to_string(many) + " policies see " + std::to_string(many * kPartitions) +
-                     " partitions and want nothing",
-                 first.steps == 0 && first.partitions == static_cast<std::size_t>(many * kPartitions));
+  report.Require(
+      std::to_string(many) + " policies see " + std::to_string(total) + " partitions and want nothing",
+      first.steps == 0 && first.partitions == total);
   std::vector<double> small;
   std::vector<double> large;
   std::vector<double> growth;
@@ -223,7 +227,7 @@ void RunScale(const Options& options, Report& report) {
     growth.push_back(large.back() / small.back() / (static_cast<double>(many) / few));
   }
   report.Measure("a tick over " + std::to_string(few * kPartitions) + " partitions", small, "ms");
-  report.Measure("a tick over " + std::to_string(many * kPartitions) + " partitions", large, "ms");
+  report.Measure("a tick over " + std::to_string(total) + " partitions", large, "ms");
   // 1 is linear; below it, a fixed part was spread.
   report.Budget("growth of the tick / growth of the partitions", growth, "", 1.3);
   const Finished child = RunProgram({options.self, "--tick-memory", uri, std::to_string(many)});

@@ -36,9 +36,9 @@ std::string ProblemOf(const ConnectionSpec& spec) {
 }
 
 TEST(ConnectionTest, ReadsAVariable) {
-  setenv("PC_TEST_URI", "postgres://u:secret@h/db", 1);
+  setenv("PC_TEST_URI", "postgres://u:secret@h/db", 1);  // NOLINT(concurrency-mt-unsafe): one thread
   EXPECT_EQ(ResolveConnection(Env("PC_TEST_URI")), "postgres://u:secret@h/db");
-  unsetenv("PC_TEST_URI");
+  unsetenv("PC_TEST_URI");  // NOLINT(concurrency-mt-unsafe): one thread
   EXPECT_EQ(ProblemOf(Env("PC_TEST_URI")), "environment variable PC_TEST_URI is not set");
 }
 

@@ -87,14 +87,14 @@ TEST_F(ControllerTest, ReconcileNowWaitsForNoPeriod) {
 }
 
 TEST_F(ControllerTest, StoppingInterruptsWhatRuns) {
-  FakeSession::cancels = 0;
+  FakeSession::cancels_ = 0;
   std::atomic<bool> running{false};
   environment_.operations.execute = [&](Session&, const Policy&, const Catalog&, const Plan&,
                                         const std::string&, const std::stop_token& stop,
                                         const ExecutorHooks&) {
     running = true;
     // A statement that ends when it is cancelled, like the real ones.
-    while (FakeSession::cancels == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    while (FakeSession::cancels_ == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     EXPECT_TRUE(stop.stop_requested());
     RunOutcome outcome;
     outcome.stopped = true;
@@ -106,7 +106,7 @@ TEST_F(ControllerTest, StoppingInterruptsWhatRuns) {
     WaitFor([&] { return running.load(); });
     EXPECT_EQ(controller.Unhealthy(), "");
   }
-  EXPECT_GE(FakeSession::cancels, 1);
+  EXPECT_GE(FakeSession::cancels_, 1);
 }
 
 TEST_F(ControllerTest, MetricsCanBeReadMeanwhile) {

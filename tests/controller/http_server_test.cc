@@ -110,8 +110,10 @@ TEST_F(HttpServerTest, OnlyGetAndHead) {
 }
 
 TEST_F(HttpServerTest, AnswersManyAtOnce) {
+  constexpr int kClients = 8;
   std::vector<std::jthread> threads;
-  for (int i = 0; i < 8; ++i) {
+  threads.reserve(kClients);
+  for (int i = 0; i < kClients; ++i) {
     threads.emplace_back([] {
       for (int n = 0; n < 5; ++n) EXPECT_THAT(Ask(server_->port(), "GET /healthz"), EndsWith("ok\n"));
     });

@@ -47,8 +47,10 @@ TEST(LogTest, WritesToStandardErrorAboveTheThreshold) {
 TEST(LogTest, LinesOfSeveralThreadsDoNotMix) {
   testing::internal::CaptureStderr();
   {
+    constexpr int kThreads = 4;
     std::vector<std::jthread> threads;
-    for (int i = 0; i < 4; ++i) {
+    threads.reserve(kThreads);
+    for (int i = 0; i < kThreads; ++i) {
       threads.emplace_back([] {
         for (int n = 0; n < 100; ++n) Log(Severity::kInfo, "m", {{"text", std::string(500, 'x')}});
       });

@@ -32,6 +32,7 @@ std::string Spec(const std::string& name, const std::string& table, const std::s
 
 std::vector<std::string> Names(const std::vector<Policy>& policies) {
   std::vector<std::string> names;
+  names.reserve(policies.size());
   for (const Policy& policy : policies) names.push_back(policy.name);
   return names;
 }

@@ -21,8 +21,8 @@ namespace partition_controller {
 class FakeSession : public Session {
  public:
   Result Query(const std::string&, const std::vector<std::optional<std::string>>&) override { return {}; }
-  void Cancel() noexcept override { ++cancels; }
-  static inline std::atomic<int> cancels{0};
+  void Cancel() noexcept override { ++cancels_; }
+  static inline std::atomic<int> cancels_{0};
 };
 
 class FakeDatabase {

@@ -85,7 +85,7 @@ std::vector<std::int64_t> PeriodStarts(Instant from, Instant to, const Calendar&
 }
 
 TEST_F(CalendarPostgresTest, EveryPeriodFrom2020To2045BeginsWherePostgreSqlSaysMidnightIs) {
-  const std::tuple<Granularity, const char*, const char*> kSteps[] = {
+  constexpr std::tuple<Granularity, const char*, const char*> kSteps[] = {
       {Granularity::kDay, "2020-01-01", "1 day"},
       {Granularity::kWeek, "2019-12-30", "7 days"},
       {Granularity::kMonth, "2020-01-01", "1 month"},
@@ -114,7 +114,7 @@ TEST_F(CalendarPostgresTest, HoursAreThoseOfUtc) {
 }
 
 TEST_F(CalendarPostgresTest, StrangeYearsHaveTheSameMidnights) {
-  const std::tuple<const char*, const char*, const char*> kYears[] = {
+  constexpr std::tuple<const char*, const char*, const char*> kYears[] = {
       {"Pacific/Apia", "2011-01-01", "2012-12-31"},       {"Pacific/Kwajalein", "1993-01-01", "1994-12-31"},
       {"Pacific/Kiritimati", "1994-01-01", "1995-12-31"}, {"Asia/Manila", "1844-01-01", "1845-12-31"},
       {"America/Juneau", "1867-01-01", "1868-12-31"},     {"America/Havana", "1925-01-01", "2019-12-31"},
@@ -180,7 +180,7 @@ TEST_F(CalendarPostgresTest, SkippedAndRepeatedWallTimesAreReadAlike) {
 }
 
 TEST_F(CalendarPostgresTest, DurationsAreSubtractedAndAddedAlike) {
-  const std::tuple<CalendarDuration, const char*> kDurations[] = {
+  constexpr std::tuple<CalendarDuration, const char*> kDurations[] = {
       {{0, Unit::kMonth}, "0 months"},   {{1, Unit::kHour}, "1 hour"},   {{36, Unit::kHour}, "36 hours"},
       {{1, Unit::kDay}, "1 day"},        {{90, Unit::kDay}, "90 days"},  {{1, Unit::kWeek}, "7 days"},
       {{26, Unit::kWeek}, "182 days"},   {{1, Unit::kMonth}, "1 month"}, {{3, Unit::kMonth}, "3 months"},
@@ -307,7 +307,7 @@ TEST_F(BoundsPostgresTest, ACutoffBeforePostgreSqlsTimeCanBeCompared) {
 
 TEST_F(BoundsPostgresTest, OtherPartitionsAreLeftAlone) {
   pqxx::nontransaction session(*connection_);
-  const std::tuple<const char*, const char*, const char*> kOthers[] = {
+  constexpr std::tuple<const char*, const char*, const char*> kOthers[] = {
       {"RANGE (k, n)", "FOR VALUES FROM ('2026-11-01', 1) TO ('2026-12-01', 1)", ""},
       {"RANGE (k, n)", "FOR VALUES FROM ('2026-11-01', MINVALUE) TO (MAXVALUE, MAXVALUE)", ""},
       {"RANGE (n)", "FOR VALUES FROM (1) TO (2)", ""},
@@ -407,8 +407,8 @@ using AclPostgresTest = PostgresTest;
 TEST_F(AclPostgresTest, HostileRolesKeepTheirPrivileges) {
   pqxx::nontransaction session(*connection_);
   session.exec("CREATE TABLE shared_with (a int); CREATE TABLE copied (a int)");
-  const char* const kPrivileges[] = {"SELECT", "INSERT, UPDATE", "DELETE, TRUNCATE, REFERENCES, TRIGGER",
-                                     "ALL"};
+  constexpr const char* kPrivileges[] = {"SELECT", "INSERT, UPDATE", "DELETE, TRUNCATE, REFERENCES, TRIGGER",
+                                         "ALL"};
   std::vector<std::string> roles;
   for (const std::string& text : kHostileTexts) {
     const std::string role = text + " of acl";  // also names that are reserved without it

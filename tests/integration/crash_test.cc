@@ -390,7 +390,7 @@ class CrashTest : public testing::TestWithParam<Scenario> {
 
   // The copy is told that it is no stranger.
   static std::string Copy(const std::string& uri) {
-    const std::string copy = PostgresServer::Shared().CreateDatabaseFrom(DatabaseName(uri));
+    std::string copy = PostgresServer::Shared().CreateDatabaseFrom(DatabaseName(uri));
     LiveDatabase db(copy);
     if (!db.Value("SELECT to_regclass('partition_controller.tables')").empty()) {
       db.Sql(

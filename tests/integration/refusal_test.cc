@@ -44,7 +44,7 @@ class Refusals : public testing::Test {
 
   // A role of this database's own, since roles belong to the whole cluster.
   std::string MakeRole(const std::string& name, const std::string& options = "LOGIN") {
-    const std::string role = DatabaseName(uri_) + "_" + name;
+    std::string role = DatabaseName(uri_) + "_" + name;
     database_->Sql("CREATE ROLE " + role + " " + options);
     return role;
   }

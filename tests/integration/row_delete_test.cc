@@ -18,7 +18,6 @@ using testing::Contains;
 using testing::Each;
 using testing::Ge;
 using testing::HasSubstr;
-using testing::IsEmpty;
 using testing::Not;
 
 const Instant kNow = At("2026-07-15T12:00:00Z");

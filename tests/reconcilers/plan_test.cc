@@ -51,7 +51,7 @@ TEST_F(PlanTest, EqualInputsGiveEqualPlans) {
 
 // Each stops everything, destructive or not.
 TEST_F(PlanTest, WhatStopsEverything) {
-  const struct {
+  static const struct {
     const char* code;
     std::function<void(Catalog&)> change;
   } kCases[] = {

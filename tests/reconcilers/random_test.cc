@@ -32,7 +32,7 @@ class Story {
   std::string Tell(int events) {
     for (int i = 0; i < events; ++i) {
       Happen();
-      if (const std::string trouble = Trouble(); !trouble.empty()) return trouble;
+      if (std::string trouble = Trouble(); !trouble.empty()) return trouble;
     }
     return "";
   }

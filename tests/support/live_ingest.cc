@@ -297,7 +297,7 @@ LiveResult RetentionBesideOthers(const std::string& uri, const LiveSize& size) {
             "autovacuum_vacuum_threshold = 1, autovacuum_vacuum_scale_factor = 0)");
   s.db_.Sql("SET session_replication_role = replica");
   s.db_.Sql("UPDATE " + first + " SET created_at = created_at");
-  s.Expect(ConvergeOn(uri, s.policy_).steps.size() > 0, "the first contact had nothing to do");
+  s.Expect(!ConvergeOn(uri, s.policy_).steps.empty(), "the first contact had nothing to do");
 
   s.StartClients({{now, s.db_.Value("SELECT least(now() + interval '2 hours', '" + MonthStart(1) + "')"), 10},
                   {MonthStart(-2), MonthStart(-1), 2},

@@ -32,8 +32,8 @@ Conduct ConductFor(const Approach& approach, const Operations& operations) {
 }
 
 const Operations& RealOperations() {
-  static const Operations operations;
-  return operations;
+  static const Operations kOperations;
+  return kOperations;
 }
 
 }  // namespace

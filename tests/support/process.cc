@@ -67,7 +67,7 @@ std::string ReadAll(int fd) {
 
 // Between fork and exec only system calls: another thread may have held the
 // allocator's lock.
-Process::Process(std::vector<std::string> command, Options options) {
+Process::Process(std::vector<std::string> command, const Options& options) {
   const std::vector<char*> argv = Pointers(command);
   std::vector<std::string> variables = {"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL=C",
                                         "TZ=UTC"};
@@ -141,8 +141,8 @@ std::optional<int> Process::Wait(std::chrono::seconds patience) {
 std::string Process::Out() const { return ReadAll(out_); }
 std::string Process::Err() const { return ReadAll(err_); }
 
-Finished RunProgram(std::vector<std::string> command, Process::Options options) {
-  Process process(std::move(command), std::move(options));
+Finished RunProgram(std::vector<std::string> command, const Process::Options& options) {
+  Process process(std::move(command), options);
   const std::optional<int> code = process.Wait();
   return {code.value_or(-1), process.Out(), process.Err()};
 }
@@ -171,7 +171,7 @@ ScratchFolder::~ScratchFolder() {
 }
 
 std::string ScratchFolder::Write(const std::string& name, const std::string& text) const {
-  const std::string path = path_ + "/" + name;
+  std::string path = path_ + "/" + name;
   const std::string unfinished = path_ + "/." + name;
   {
     std::ofstream file(unfinished);

@@ -27,7 +27,7 @@ class Process {
   };
 
   // Throws std::runtime_error if it cannot be started.
-  Process(std::vector<std::string> command, Options options);
+  Process(std::vector<std::string> command, const Options& options);
   explicit Process(std::vector<std::string> command) : Process(std::move(command), Options()) {}
   ~Process();
   Process(const Process&) = delete;
@@ -57,7 +57,7 @@ struct Finished {
   std::string out;
   std::string err;
 };
-Finished RunProgram(std::vector<std::string> command, Process::Options options = {});
+Finished RunProgram(std::vector<std::string> command, const Process::Options& options = {});
 
 // A port of 127.0.0.1 that nobody listens on.
 int FreePort();
