@@ -64,7 +64,7 @@ Conversion Planned(const Planning& p) {
   const auto free = [&](const auto& name) {
     std::set<std::string> taken = p.TakenNames();
     for (;;) {
-      const std::string found = name(taken);
+      std::string found = name(taken);
       bool all = true;
       for (std::size_t i = 0; i < indexes; ++i) all = all && !taken.contains(CarriedIndexName(found, i));
       if (all) return found;
