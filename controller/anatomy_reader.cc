@@ -33,6 +33,8 @@ class AnatomyReader {
     ReadPublications();
     ReadSequences();
     ReadColumnGrants();
+    ReadWriters();
+    ReadComments();
     ReadDependents();
     ReadChildren();
     return std::move(anatomy_);
@@ -82,14 +84,22 @@ class AnatomyReader {
         "CASE WHEN pg_catalog.length(d.def) - pg_catalog.length(pg_catalog.replace(d.def, ' USING ', '')) = "
         "7 "
         "THEN pg_catalog.substr(d.def, pg_catalog.strpos(d.def, ' USING ') + 1) END, "
-        "pg_catalog.pg_get_constraintdef(k.oid) || coalesce(' WITH (' || "
-        "pg_catalog.array_to_string(c.reloptions, ', ') || ')', ''), "
+        "pg_catalog.pg_get_constraintdef(k.oid), pg_catalog.array_to_string(c.reloptions, ', '), "
+        "(SELECT s.spcname FROM pg_catalog.pg_tablespace s WHERE s.oid = c.reltablespace), i.indisclustered, "
         "CASE WHEN i.indnatts = i.indnkeyatts AND i.indexprs IS NULL AND i.indpred IS NULL THEN (SELECT "
         "pg_catalog.json_agg(b.attname ORDER BY u.ord) FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS u "
         "(attnum, ord) JOIN pg_catalog.pg_attribute b ON b.attrelid = i.indrelid AND b.attnum = u.attnum) "
         "END, (SELECT p.relname FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_class p ON p.oid = "
         "h.inhparent "
-        "WHERE h.inhrelid = i.indexrelid) "
+        "WHERE h.inhrelid = i.indexrelid), "
+        // The operators' names are looked up by whoever runs the statement: most
+        // are where everybody finds them.  Strategy 3 of a B-tree is equality.
+        "CASE WHEN i.indisunique THEN (SELECT pg_catalog.json_agg(CASE n.nspname WHEN 'pg_catalog' THEN "
+        "e.oprname ELSE pg_catalog.format('OPERATOR(%I.%s)', n.nspname, e.oprname) END ORDER BY u.ord) FROM "
+        "unnest(i.indclass::oid[]) WITH ORDINALITY AS u (opclass, ord) JOIN pg_catalog.pg_opclass o ON o.oid "
+        "= u.opclass JOIN pg_catalog.pg_amop m ON m.amopfamily = o.opcfamily AND m.amoplefttype = "
+        "o.opcintype AND m.amoprighttype = o.opcintype AND m.amopstrategy = 3 JOIN pg_catalog.pg_operator e "
+        "ON e.oid = m.amopopr JOIN pg_catalog.pg_namespace n ON n.oid = e.oprnamespace) END "
         "FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid "
         "JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attname = $2 AND NOT a.attisdropped "
         "LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND "
@@ -108,8 +118,12 @@ class AnatomyReader {
       index.deferrable = Flag(row[6]);
       index.definition = Text(row[7]);
       index.constraint_definition = Text(row[8]);
-      index.columns = Strings(row[9]);
-      index.parent = Text(row[10]);
+      index.storage = Text(row[9]);
+      index.tablespace = Text(row[10]);
+      index.clustered = Flag(row[11]);
+      index.columns = Strings(row[12]);
+      index.parent = Text(row[13]);
+      index.equals = Strings(row[14]);
       anatomy_.indexes.push_back(std::move(index));
     }
   }
@@ -134,14 +148,27 @@ class AnatomyReader {
   }
 
   void ReadTriggers() {
-    // tgtype: 1 row, 4 insert, 8 delete (catalog/pg_trigger.h).
+    // tgtype: 1 row, 2 before, 4 insert, 8 delete, 16 update (catalog/pg_trigger.h).
+    // What a function does to the time column can only be guessed from its text:
+    // NEW.column := ..., NEW := ... or INTO one of them in PL/pgSQL; in other
+    // languages, that it names the column or is told its name.
     const Result found = session_.Query(
         "SELECT t.tgname, CASE WHEN s.once THEN pg_catalog.substr(s.def, 1, s.at + 3) END, CASE WHEN s.once "
         "THEN "
         "pg_catalog.substr(s.def, s.at + pg_catalog.length(s.needle) - 1) END, t.tgenabled, t.tgtype & 1 <> "
         "0, "
-        "t.tgoldtable IS NOT NULL OR t.tgnewtable IS NOT NULL, t.tgtype & 12 <> 0 "
-        "FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid JOIN "
+        "t.tgoldtable IS NOT NULL OR t.tgnewtable IS NOT NULL, t.tgtype & 12 <> 0, "
+        "t.tgtype & 3 = 3 AND t.tgtype & 20 <> 0 AND CASE l.lanname WHEN 'internal' THEN false WHEN "
+        "'plpgsql' THEN b.body ~* ('(^|;|\\m(begin|then|else|loop)\\M)\\s*new\\s*(\\.\\s*\"?' || k.key || "
+        "'\"?\\s*)?:?=') OR b.body ~* ('\\minto\\s+(strict\\s+)?([\\w\".]+\\s*,\\s*)*new(\\s*\\.\\s*\"?' || "
+        "k.key || '\"?\\M|\\M(?!\\s*\\.))') ELSE b.body || ' ' || pg_catalog.encode(t.tgargs, 'escape') ~* "
+        "('\\m' || k.key || '\\M') END "
+        "FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc f ON f.oid = t.tgfoid JOIN "
+        "pg_catalog.pg_language l ON l.oid = f.prolang CROSS JOIN LATERAL (SELECT "
+        "pg_catalog.regexp_replace(f.prosrc, '--[^\\n]*|/\\*.*?\\*/', ' ', 'g')) AS b (body) CROSS JOIN "
+        "(SELECT "
+        "pg_catalog.regexp_replace($2, '(\\W)', '\\\\\\1', 'g')) AS k (key) JOIN pg_catalog.pg_class c ON "
+        "c.oid = t.tgrelid JOIN "
         "pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
         "CROSS JOIN LATERAL (SELECT pg_catalog.pg_get_triggerdef(t.oid) AS def, pg_catalog.format(' ON %I.%I "
         "', "
@@ -149,9 +176,9 @@ class AnatomyReader {
         "CROSS JOIN LATERAL (SELECT d.def, d.needle, pg_catalog.strpos(d.def, d.needle) AS at, "
         "pg_catalog.length(d.def) - pg_catalog.length(pg_catalog.replace(d.def, d.needle, '')) = "
         "pg_catalog.length(d.needle) AS once) AS s "
-        "WHERE t.tgrelid = $1::oid AND NOT t.tgisinternal AND t.tgname <> '00_partition_controller_divert' "
-        "ORDER BY t.tgname",
-        {oid_});
+        "WHERE t.tgrelid = $1::oid AND NOT t.tgisinternal AND t.tgname NOT IN "
+        "('00_partition_controller_divert', '00_partition_controller_repeats') ORDER BY t.tgname",
+        {oid_, time_column_});
     for (const Row& row : found.rows) {
       TableTrigger trigger;
       trigger.name = Text(row[0]);
@@ -160,6 +187,7 @@ class AnatomyReader {
       trigger.for_each_row = Flag(row[4]);
       trigger.transition_tables = Flag(row[5]);
       trigger.on_rows_moved = Flag(row[6]);
+      trigger.may_set_time = Flag(row[7]);
       anatomy_.triggers.push_back(std::move(trigger));
     }
   }
@@ -190,14 +218,17 @@ class AnatomyReader {
         "'USAGE'), pg_catalog.format('CREATE OR REPLACE VIEW %I.%I%s AS %s', n.nspname, v.relname, ' WITH (' "
         "|| "
         "pg_catalog.array_to_string(v.reloptions, ', ') || ')', pg_catalog.rtrim(pg_catalog.pg_get_viewdef("
-        "v.oid), ';')) FROM pg_catalog.pg_class v JOIN pg_catalog.pg_namespace n ON n.oid = v.relnamespace "
-        "WHERE v.relkind = 'v' AND v.oid IN (SELECT w.ev_class FROM pg_catalog.pg_depend d JOIN "
+        "v.oid), ';')), pg_catalog.strpos(pg_catalog.pg_get_viewdef(v.oid), pg_catalog.format(' ONLY %I.%I', "
+        "$2::text, $3::text)) > 0 FROM pg_catalog.pg_class v JOIN pg_catalog.pg_namespace n ON n.oid = "
+        "v.relnamespace "
+        "WHERE v.relkind = 'v' AND v.relpersistence <> 't' AND v.oid IN (SELECT w.ev_class FROM "
+        "pg_catalog.pg_depend d JOIN "
         "pg_catalog.pg_rewrite w ON w.oid = d.objid WHERE d.classid = "
         "'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.refclassid = "
         "'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = $1::oid) ORDER BY v.oid",
-        {oid_});
+        {oid_, table_.schema, table_.name});
     for (const Row& row : found.rows) {
-      anatomy_.views.push_back({Text(row[0]), Text(row[1]), Flag(row[2]), Text(row[3])});
+      anatomy_.views.push_back({Text(row[0]), Text(row[1]), Flag(row[2]), Text(row[3]), Flag(row[4])});
     }
   }
 
@@ -274,15 +305,58 @@ class AnatomyReader {
         "= "
         "$1::oid AND a.attnum > 0 AND NOT a.attisdropped AND x.grantee <> c.relowner GROUP BY x.grantee, "
         "x.is_grantable ORDER BY x.grantee, x.is_grantable");
+  }
+
+  // Who may write to the table, or to a view that passes on to it, without what
+  // passing on a row takes (sql_writer.cc).  Rows leave by an UPDATE only if it
+  // changes the time column.
+  void ReadWriters() {
     const Result found = session_.Query(
-        "SELECT DISTINCT g.grantee, CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE "
-        "pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(g.grantee)) END FROM (SELECT x.grantee FROM "
-        "pg_catalog.pg_attribute a CROSS JOIN LATERAL pg_catalog.aclexplode(a.attacl) x WHERE a.attrelid = "
-        "$1::oid AND NOT a.attisdropped AND x.privilege_type = 'INSERT') g WHERE NOT CASE WHEN g.grantee = 0 "
-        "THEN pg_catalog.has_table_privilege('public', $1::oid, 'INSERT') ELSE "
-        "pg_catalog.has_table_privilege(g.grantee, $1::oid, 'INSERT') END ORDER BY g.grantee",
-        {oid_});
-    for (const Row& row : found.rows) anatomy_.insert_by_columns.push_back(Text(row[1]));
+        "WITH RECURSIVE through (oid) AS (SELECT $1::oid UNION SELECT w.ev_class FROM through s JOIN "
+        "pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid "
+        "= s.oid AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass JOIN pg_catalog.pg_rewrite w "
+        "ON w.oid = d.objid JOIN pg_catalog.pg_class v ON v.oid = w.ev_class AND v.relkind = 'v' WHERE "
+        "pg_catalog.pg_relation_is_updatable(v.oid, false) & 12 <> 0), granted AS (SELECT x.grantee, "
+        "x.privilege_type FROM through s JOIN pg_catalog.pg_class c ON c.oid = s.oid CROSS JOIN LATERAL "
+        "pg_catalog.aclexplode(c.relacl) x UNION SELECT x.grantee, x.privilege_type FROM through s JOIN "
+        "pg_catalog.pg_attribute a ON a.attrelid = s.oid AND NOT a.attisdropped CROSS JOIN LATERAL "
+        "pg_catalog.aclexplode(a.attacl) x WHERE x.privilege_type = 'INSERT' OR a.attname = $2 OR s.oid <> "
+        "$1::oid) SELECT DISTINCT CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE "
+        "pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(g.grantee)) END FROM granted g JOIN (VALUES "
+        "('INSERT', 'INSERT'), ('UPDATE', 'INSERT'), ('UPDATE', 'DELETE'), ('UPDATE', 'SELECT')) AS n "
+        "(held, needed) ON n.held = g.privilege_type WHERE NOT CASE WHEN g.grantee = 0 THEN "
+        "pg_catalog.has_table_privilege('public', $1::oid, n.needed) ELSE "
+        "pg_catalog.has_table_privilege(g.grantee, $1::oid, n.needed) END ORDER BY 1",
+        {oid_, time_column_});
+    for (const Row& row : found.rows) anatomy_.short_of_rights.push_back(Text(row[0]));
+  }
+
+  // On all but columns and CHECKs, whose comments LIKE copies.  A unique key
+  // without the time column stays with its partitions.
+  void ReadComments() {
+    const Result found = session_.Query(
+        "SELECT pg_catalog.format(s.head, n.nspname, t.relname) || pg_catalog.format(' IS %L', "
+        "d.description) "
+        "FROM (SELECT 'pg_catalog.pg_class'::pg_catalog.regclass AS class, x.oid, "
+        "pg_catalog.replace(pg_catalog.format('COMMENT ON INDEX %I.%I', m.nspname, x.relname), '%', '%%') AS "
+        "head FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid JOIN "
+        "pg_catalog.pg_namespace m ON m.oid = x.relnamespace WHERE i.indrelid = $1::oid UNION ALL SELECT "
+        "'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, "
+        "pg_catalog.replace(pg_catalog.format('COMMENT ON CONSTRAINT %I ON ', k.conname), '%', '%%') || "
+        "'%I.%I' FROM pg_catalog.pg_constraint k WHERE k.conrelid = $1::oid AND (k.contype IN ('f', 'p') OR "
+        "k.contype = 'u' AND (SELECT attnum FROM pg_catalog.pg_attribute WHERE attrelid = $1::oid AND "
+        "attname "
+        "= $2 AND NOT attisdropped) = ANY (k.conkey)) UNION ALL SELECT "
+        "'pg_catalog.pg_trigger'::pg_catalog.regclass, g.oid, "
+        "pg_catalog.replace(pg_catalog.format('COMMENT ON TRIGGER %I ON ', g.tgname), '%', '%%') || '%I.%I' "
+        "FROM pg_catalog.pg_trigger g WHERE g.tgrelid = $1::oid AND NOT g.tgisinternal UNION ALL SELECT "
+        "'pg_catalog.pg_policy'::pg_catalog.regclass, p.oid, "
+        "pg_catalog.replace(pg_catalog.format('COMMENT ON POLICY %I ON ', p.polname), '%', '%%') || '%I.%I' "
+        "FROM pg_catalog.pg_policy p WHERE p.polrelid = $1::oid) s JOIN pg_catalog.pg_description d ON "
+        "d.classoid = s.class AND d.objoid = s.oid AND d.objsubid = 0 CROSS JOIN pg_catalog.pg_class t JOIN "
+        "pg_catalog.pg_namespace n ON n.oid = t.relnamespace WHERE t.oid = $1::oid ORDER BY s.class, s.oid",
+        {oid_, time_column_});
+    for (const Row& row : found.rows) anatomy_.comments.push_back(Text(row[0]));
   }
 
   // What PostgreSQL would name if the table were dropped, but for what belongs
@@ -309,8 +383,9 @@ class AnatomyReader {
         "LEFT JOIN pg_catalog.pg_rewrite w ON o.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND "
         "w.oid = o.objid LEFT JOIN pg_catalog.pg_class v ON v.oid = w.ev_class "
         // A view is made anew, unless its result has the table's row type or
-        // holds only as long as the key is one.
-        "WHERE NOT (w.oid IS NOT NULL AND ((v.relkind = 'v' AND w.rulename = '_RETURN' AND o.refclassid <> "
+        // holds only as long as the key is one, or it is another session's own.
+        "WHERE NOT (w.oid IS NOT NULL AND ((v.relkind = 'v' AND v.relpersistence <> 't' AND w.rulename = "
+        "'_RETURN' AND o.refclassid <> "
         "'pg_catalog.pg_constraint'::pg_catalog.regclass) OR w.ev_class = $1::oid)) "
         "AND NOT (o.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND EXISTS (SELECT FROM "
         "pg_catalog.pg_constraint k WHERE k.oid = o.objid AND (k.conrelid = $1::oid OR k.contype = 'f'))) "

@@ -636,10 +636,13 @@ class Reader {
   }
 
   void ReadColumnSettings(Table* table) {
-    table->column_settings = Strings(
+    const Row row =
         session_
             .Query(
-                "SELECT pg_catalog.json_agg(s.setting ORDER BY s.attnum, s.setting) FROM (SELECT attnum, "
+                "SELECT pg_catalog.json_agg(s.setting ORDER BY s.attnum, s.setting), EXISTS (SELECT FROM "
+                "pg_catalog.pg_default_acl a JOIN pg_catalog.pg_class c ON a.defaclnamespace IN (0, "
+                "c.relnamespace) WHERE c.oid = $1::oid AND a.defaclobjtype = 'r' AND "
+                "pg_catalog.pg_get_userbyid(a.defaclrole) = current_user) FROM (SELECT attnum, "
                 "pg_catalog.format('ALTER COLUMN %I SET STATISTICS %s', attname, attstattarget) AS setting "
                 "FROM "
                 "pg_catalog.pg_attribute WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped AND "
@@ -647,8 +650,9 @@ class Reader {
                 "attname, pg_catalog.array_to_string(attoptions, ', ')) FROM pg_catalog.pg_attribute WHERE "
                 "attrelid = $1::oid AND attnum > 0 AND NOT attisdropped AND attoptions IS NOT NULL) s",
                 {std::to_string(table->oid)})
-            .rows.at(0)
-            .at(0));
+            .rows.at(0);
+    table->column_settings = Strings(row[0]);
+    table->default_privileges = Flag(row[1]);
   }
 
   void ReadLeafUniques(Table* table) {

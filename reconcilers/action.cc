@@ -319,7 +319,9 @@ std::vector<Lock> LocksOf(const Action& action, const Table& table) {
             }
             locks.push_back({"ACCESS EXCLUSIVE", Quoted(a.child), "proves that it is empty"});
           },
-          [](const FinishRevert&) {},
+          [&](const FinishRevert&) {
+            locks.push_back({"ACCESS EXCLUSIVE", Quoted(table), "drops a trigger"});
+          },
       },
       action);
   return locks;

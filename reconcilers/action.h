@@ -143,6 +143,8 @@ struct BuildIndex {
   TableRef table;
   std::string name;
   std::vector<std::string> columns;
+  std::string storage;     // TableIndex::storage of the key whose place it will take
+  std::string tablespace;  // not quoted; empty: the database's
   bool operator==(const BuildIndex&) const = default;
 };
 // Drops what an interrupted BuildIndex left behind.

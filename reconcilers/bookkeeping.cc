@@ -1,5 +1,7 @@
 #include "reconcilers/bookkeeping.h"
 
+#include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "reconcilers/bounds.h"
@@ -22,6 +24,12 @@ std::string OidOf(const Table& table) {
 }
 
 }  // namespace
+
+bool IsBookkeepingName(std::string_view table) {
+  constexpr std::array<std::string_view, 7> kOurs = {"version",    "settings", "terms",      "tables",
+                                                     "partitions", "drains",   "conversions"};
+  return std::find(kOurs.begin(), kOurs.end(), table) != kOurs.end();
+}
 
 std::vector<std::string> MigrationSql(int version) {
   if (version >= kBookkeepingVersion) return {};

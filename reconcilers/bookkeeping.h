@@ -10,6 +10,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "crd/policy.h"
@@ -20,6 +21,8 @@ namespace partition_controller {
 // The statements that bring the schema from `version` (0: none) to
 // kBookkeepingVersion; each can be run again.
 std::vector<std::string> MigrationSql(int version);
+// Whether a table of the schema has that name.
+bool IsBookkeepingName(std::string_view table);
 
 // Makes this policy the table's keeper, with a new fencing term, and returns
 // the term.  `holder` names the process.  No row comes back while another

@@ -161,6 +161,7 @@ struct Table {
   // and, from USING on, unique indexes that partitions have and the parent lacks.
   std::vector<std::string> column_settings;
   std::vector<std::string> leaf_uniques;
+  bool default_privileges = false;  // ALTER DEFAULT PRIVILEGES gives rights on what we make here
   std::vector<Attributes> attributes;
   // Without the default, ordered by range; a plan may make or remove thousands
   // at either end.  Of a plain table under conversion: those that wait beside

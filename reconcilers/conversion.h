@@ -61,10 +61,15 @@ struct TableIndex {
   // From USING on, as pg_get_indexdef prints it; empty: it could not be told
   // apart from what stands before.
   std::string definition;
-  std::string constraint_definition;  // with its storage options
-  std::string parent;                 // the partitioned table's index that it is a part of
+  std::string constraint_definition;
+  std::string storage;     // options as after WITH, without the brackets
+  std::string tablespace;  // empty: the database's
+  bool clustered = false;  // ALTER TABLE ... CLUSTER ON it
+  std::string parent;      // the partitioned table's index that it is a part of
   // The key columns; empty if some are expressions or the index has others.
   std::vector<std::string> columns;
+  // What is unique is so by these operators, one for each of `columns`.
+  std::vector<std::string> equals;
   bool operator==(const TableIndex&) const = default;
 };
 
@@ -85,6 +90,7 @@ struct TableTrigger {
   bool for_each_row = true;
   bool transition_tables = false;
   bool on_rows_moved = false;  // an INSERT or DELETE trigger
+  bool may_set_time = false;   // it comes BEFORE each row, and seems to give the time column a value
   bool operator==(const TableTrigger&) const = default;
 };
 
@@ -93,6 +99,7 @@ struct DependentView {
   std::string owner;      // quoted
   bool ours = true;       // our role may act as the owner
   std::string statement;  // CREATE OR REPLACE VIEW ..., whole
+  bool only = false;      // it reads ONLY the table
   bool operator==(const DependentView&) const = default;
 };
 
@@ -133,7 +140,9 @@ struct Anatomy {
   std::vector<OwnedSequence> sequences;
   std::string acl;  // pg_class.relacl as text
   std::vector<AroundName> column_grants;
-  std::vector<std::string> insert_by_columns;  // roles, quoted, that may insert only into some columns
+  // Roles, quoted, that may write rows and lack what passing on a row takes.
+  std::vector<std::string> short_of_rights;
+  std::vector<std::string> comments;  // on what belongs to the table: whole statements
   std::optional<std::string> comment;
   // What depends on the table and cannot follow, as pg_describe_object says it.
   std::vector<std::string> dependents;

@@ -128,7 +128,9 @@ bool ProvideUniqueIndex(Planning& p, const TableRef& table, const std::string& n
     return false;
   }
   if (known != indexes.end() && known->valid) return true;
-  const BuildIndex build{table, name, columns};
+  const TableIndex* key = PrimaryKey(*p.table.anatomy);
+  const BuildIndex build{table, name, columns, key == nullptr ? "" : key->storage,
+                         key == nullptr ? "" : key->tablespace};
   if (known != indexes.end() && known->building) {
     p.plan.waiting.push_back({build, "it is being built", std::nullopt});
     return false;

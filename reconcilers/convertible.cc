@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "reconcilers/bookkeeping.h"
 #include "reconcilers/bounds.h"
 #include "reconcilers/convert.h"
 #include "reconcilers/naming.h"
@@ -43,6 +44,7 @@ class Preconditions {
 
   void Check() {
     CheckKind();
+    CheckName();
     CheckKey();
     CheckIndexes();
     CheckUniqueness();
@@ -168,6 +170,15 @@ class Preconditions {
         "remembers its keys in a table of their own");
   }
 
+  // While its policies are made the table stands among our own (sql_convert.cc).
+  void CheckName() {
+    if (a_.row_policies.empty() || !IsBookkeepingName(p_.table.name)) return;
+    Refuse("NameTaken",
+           "the bookkeeping has a table called " + QuoteName(p_.table.name) +
+               ", and one with row security policies needs that name there for a moment",
+           "ALTER TABLE " + p_.Name() + " RENAME TO ...;");
+  }
+
   void CheckConstraints() {
     if (!p_.table.referenced_by.empty()) {
       Refuse("ForeignKeysPointHere",
@@ -212,18 +223,26 @@ class Preconditions {
         Refuse("TriggerUnreadable", "the definition of trigger " + name + " cannot be carried over",
                "give the trigger or its columns names that do not contain the table's");
       }
+      if (trigger.may_set_time && trigger.enabled != 'D') {
+        Refuse("TriggerSetsTime",
+               "trigger " + name + " seems to give " + QuoteName(p_.policy.time_column) +
+                   " a value: PostgreSQL refuses a row that a BEFORE trigger sends to another partition",
+               "ALTER TABLE " + p_.Name() + " DISABLE TRIGGER " + name +
+                   "; for good, and let a DEFAULT or the application set the time");
+      }
       on_rows_moved = on_rows_moved || (trigger.on_rows_moved && trigger.enabled != 'D');
     }
     const bool writers_decide =
         a_.row_security || std::any_of(a_.triggers.begin(), a_.triggers.end(),
                                        [](const TableTrigger& trigger) { return trigger.enabled != 'D'; });
-    if (writers_decide && !a_.insert_by_columns.empty()) {
-      Refuse("InsertByColumns",
-             List(a_.insert_by_columns) + " may insert into some columns of " + p_.Name() +
-                 " only; where triggers or row security stand, rows beyond the cut are passed on whole, with "
-                 "the writer's rights",
-             "GRANT INSERT ON " + p_.Name() + " TO " + List(a_.insert_by_columns) +
-                 "; until the conversion is done (then: REVOKE it, and GRANT INSERT (...) again)");
+    if (writers_decide && !a_.short_of_rights.empty()) {
+      Refuse("WritersLackPrivileges",
+             List(a_.short_of_rights) + " may insert or update rows of " + p_.Name() +
+                 ", but not (or not in all columns, or only through a view) do what passing a row on takes: "
+                 "where triggers or row security stand, rows beyond the cut are inserted into the "
+                 "partitioned table, and deleted here after an UPDATE, with the writer's rights",
+             "GRANT SELECT, INSERT, DELETE ON " + p_.Name() + " TO " + List(a_.short_of_rights) +
+                 "; until the conversion is done (REVOKE it then, which takes INSERT on columns with it)");
     }
     if (on_rows_moved && a_.rows_beyond > 0) {
       const std::string column = QuoteName(p_.policy.time_column);
@@ -232,14 +251,18 @@ class Preconditions {
                  " >= " + ToString(Bound::At(ConversionCut(p_))) +
                  ") and must move to other partitions, and INSERT or "
                  "DELETE triggers would fire for them",
-             "correct their time or delete them (SELECT * FROM " + p_.Name() + " WHERE " + column +
-                 " >= " + QuoteLiteral(ToString(Bound::At(ConversionCut(p_)))) +
-                 ";), or disable the triggers until the conversion is done");
+             RowsBeyondRemedy() + ", or disable the triggers until the conversion is done");
     }
   }
 
   void CheckDependents() {
     for (const DependentView& view : a_.views) {
+      if (view.only) {
+        Refuse(
+            "ViewOfOnly",
+            "view " + view.name + " reads ONLY the table, which has no row of its own once it is partitioned",
+            "CREATE OR REPLACE VIEW " + view.name + " without ONLY, which means the same today");
+      }
       if (view.ours) continue;
       Refuse("PrivilegeMissing",
              "view " + view.name + " must be pointed to the new table, and belongs to " + view.owner,
@@ -247,10 +270,12 @@ class Preconditions {
                  " OWNER TO " + QuoteName(p_.table.owner) + ";");
     }
     if (a_.dependents.empty()) return;
-    Refuse("DependentObjects",
-           List(a_.dependents) + (a_.dependents.size() == 1 ? " depends" : " depend") + " on " + p_.Name() +
-               " in a way that cannot be carried over, and would go on meaning the old table",
-           "drop what depends, and create it again once the table is partitioned");
+    Refuse(
+        "DependentObjects",
+        List(a_.dependents) + (a_.dependents.size() == 1 ? " depends" : " depend") + " on " + p_.Name() +
+            " in a way that cannot be carried over, and would go on meaning the old table",
+        "drop what depends (a temporary view goes with its session), and create it again once the table is "
+        "partitioned");
   }
 
   void CheckReplication() {
@@ -259,7 +284,15 @@ class Preconditions {
              "drop the subscription, or take the table out of it");
     }
     for (const PublishedBy& publication : a_.publications) {
-      if (!publication.via_root) {
+      if (!publication.by_name) {
+        Refuse(
+            "PublishesAllTables",
+            "publication " + publication.name +
+                " is FOR ALL TABLES, or for those of the schema: it would publish what comes to be beside " +
+                p_.Name() + " too, under names that subscribers do not have",
+            "name the tables in a publication of their own, and DROP PUBLICATION " + publication.name +
+                "; (or ALTER PUBLICATION " + publication.name + " DROP TABLES IN SCHEMA ...;)");
+      } else if (!publication.via_root) {
         Refuse("PublishesPartitions",
                "publication " + publication.name +
                    " would publish the rows under the names of the partitions, which subscribers do not have",
@@ -272,10 +305,25 @@ class Preconditions {
                "ALTER PUBLICATION " + publication.name + " OWNER TO " + QuoteName(p_.table.owner) + ";");
       }
     }
-    if (!p_.table.attributes.empty() && p_.table.attributes.front().replica_identity == 'i') {
+    const char identity = p_.table.attributes.empty() ? 'd' : p_.table.attributes.front().replica_identity;
+    const bool nameless = identity == 'n' || (identity == 'd' && PrimaryKey(a_) == nullptr);
+    if (!a_.publications.empty() && nameless && a_.rows_beyond > 0) {
+      Refuse("RowsCannotMove",
+             std::to_string(a_.rows_beyond) +
+                 " rows lie beyond the cut and must move to other partitions, "
+                 "which PostgreSQL refuses for a published table without replica identity",
+             RowsBeyondRemedy() + ", or ALTER TABLE " + p_.Name() + " REPLICA IDENTITY FULL;");
+    }
+    if (identity == 'i') {
       Refuse("ReplicaIdentityUnfit", "REPLICA IDENTITY USING INDEX cannot be carried over to partitions",
              "ALTER TABLE " + p_.Name() + " REPLICA IDENTITY DEFAULT; (the primary key) or FULL");
     }
+  }
+
+  std::string RowsBeyondRemedy() const {
+    return "correct their time or delete them (SELECT * FROM " + p_.Name() + " WHERE " +
+           QuoteName(p_.policy.time_column) + " >= " + QuoteLiteral(ToString(Bound::At(ConversionCut(p_)))) +
+           ";)";
   }
 
   Planning& p_;

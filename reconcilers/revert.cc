@@ -82,6 +82,12 @@ class WayBack {
             "GRANT " + view.owner + " TO " + QuoteName(p_.server.user) + ";");
     }
     for (const PublishedBy& publication : anatomy.publications) {
+      if (!publication.by_name) {
+        Close("publication " + publication.name +
+                  " is FOR ALL TABLES, or for those of the schema: it would publish the rows that move back "
+                  "under the names of the partitions",
+              "name the tables in a publication of their own, and drop it");
+      }
       if (!publication.by_name || publication.ours) continue;
       Close("publication " + publication.name + " names the table, and belongs to somebody else",
             "ALTER PUBLICATION " + publication.name + " OWNER TO " + QuoteName(p_.table.owner) + ";");

@@ -53,6 +53,14 @@ std::string KeyList(const std::vector<std::string>& columns) {
   return text;
 }
 
+std::string WithStorage(const std::string& options) {
+  return options.empty() ? "" : " WITH (" + options + ")";
+}
+
+std::string DefaultTablespace(const std::string& name) {
+  return "SET LOCAL default_tablespace = " + QuoteLiteral(name);
+}
+
 }  // namespace
 
 std::string ShapeSql(Oid plain, const std::string& name) {
@@ -114,10 +122,14 @@ std::string ShapeSql(Oid plain, const std::string& name) {
          "c WHERE c.oid = d.objid AND c.relkind = 'S')) s)";
 }
 
-std::string ConversionSql::Doubled(const std::string& name) {
-  std::string text;
-  for (const char x : name) text += x == '%' || x == '\'' ? std::string(2, x) : std::string(1, x);
-  return text;
+std::string SameKey(const TableIndex& index, const std::string& row, const std::string& other) {
+  std::string same;
+  for (std::size_t i = 0; i < index.columns.size(); ++i) {
+    const std::string column = "." + QuoteName(index.columns[i]);
+    same += (same.empty() ? "" : " AND ") + row + column + " " +
+            (i < index.equals.size() ? index.equals[i] : "=") + " " + other + column;
+  }
+  return same;
 }
 
 std::string ConversionSql::Here(const std::string& name) const { return QuoteName(table_.schema, name); }
@@ -142,7 +154,7 @@ void ConversionSql::MakePartitioned(const PrepareConversion& a) {
   const std::string name = Here(a.conversion.parent_name);
   std::vector<std::string>& work = out_.work;
   // A partitioned table cannot be in the place that PostgreSQL calls pg_default.
-  work.push_back("SET LOCAL default_tablespace = ''");
+  work.push_back(DefaultTablespace(""));
   work.push_back("CREATE TABLE " + name + " (LIKE " + parent_ +
                  " INCLUDING ALL EXCLUDING INDEXES) PARTITION BY RANGE (" + column_ + ")");
   Table partitioned = table_;
@@ -180,38 +192,31 @@ void ConversionSql::AddIndexes(const Conversion& conversion, Table* partitioned)
   const std::vector<TableIndex> indexes = OwnIndexes(*table_.anatomy, table_.name);
   for (std::size_t i = 0; i < indexes.size(); ++i) {
     const TableIndex& index = indexes[i];
-    const std::string own = QuoteName(CarriedIndexName(conversion.parent_name, i));
-    if (index.constraint == 'p') {
-      out_.work.push_back("ALTER TABLE " + name + " ADD CONSTRAINT " + own + " " +
-                          (OnParent(index)
-                               ? index.constraint_definition
-                               : "PRIMARY KEY (" + KeyList(index.columns) + ", " + column_ + ")"));
-    } else if (!OnParent(index)) {
+    if (index.constraint != 'p' && !OnParent(index)) {
       partitioned->leaf_uniques.push_back(index.definition);
-    } else if (index.constraint == 'u') {
-      out_.work.push_back("ALTER TABLE " + name + " ADD CONSTRAINT " + own + " " +
-                          index.constraint_definition);
-    } else {
-      out_.work.push_back(std::string("CREATE ") + (index.unique ? "UNIQUE " : "") + "INDEX " + own + " ON " +
-                          name + " " + index.definition);
+      continue;
     }
+    const std::string own = QuoteName(CarriedIndexName(conversion.parent_name, i));
+    std::string statement;
+    if (index.constraint == ' ') {
+      statement = std::string("CREATE ") + (index.unique ? "UNIQUE " : "") + "INDEX " + own + " ON " + name +
+                  " " + index.definition;
+    } else {
+      statement = "ALTER TABLE " + name + " ADD CONSTRAINT " + own + " " +
+                  (OnParent(index) ? index.constraint_definition
+                                   : "PRIMARY KEY (" + KeyList(index.columns) + ", " + column_ + ")") +
+                  WithStorage(index.storage);
+    }
+    // In a statement it would stand at a place that depends on what else there is.
+    if (!index.tablespace.empty()) out_.work.push_back(DefaultTablespace(index.tablespace));
+    out_.work.push_back(std::move(statement));
+    if (!index.tablespace.empty()) out_.work.push_back(DefaultTablespace(""));
   }
 }
 
 std::vector<std::string> ConversionSql::PrivilegeSql(const std::string& table) const {
   const Anatomy& anatomy = *table_.anatomy;
-  // Whatever default privileges (ALTER DEFAULT PRIVILEGES) or earlier times gave.
-  std::vector<std::string> statements = {
-      "DO " +
-      DollarQuote(
-          "DECLARE grantee text;\nBEGIN\n  FOR grantee IN SELECT DISTINCT CASE WHEN x.grantee = 0 THEN "
-          "'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(x.grantee)) END FROM "
-          "pg_catalog.pg_class c CROSS JOIN LATERAL (SELECT * FROM pg_catalog.aclexplode(c.relacl) UNION "
-          "ALL SELECT e.* FROM pg_catalog.pg_attribute a CROSS JOIN LATERAL "
-          "pg_catalog.aclexplode(a.attacl) e WHERE a.attrelid = c.oid) x WHERE c.oid = " +
-          RegClass(table) +
-          " AND x.grantee <> c.relowner LOOP\n    EXECUTE pg_catalog.format('REVOKE ALL PRIVILEGES ON " +
-          Doubled(table) + " FROM %s CASCADE', grantee);\n  END LOOP;\nEND")};
+  std::vector<std::string> statements = {RevokeAll(table)};
   std::vector<Grant> grants = ParseAcl(anatomy.acl).value_or(std::vector<Grant>());
   std::erase_if(grants, [&](const Grant& grant) { return grant.grantee == table_.owner; });
   for (std::string& grant : GrantSql(grants, table)) statements.push_back(std::move(grant));
@@ -276,7 +281,8 @@ void ConversionSql::AddPartitions(const PrepareConversion& a, const Table& parti
 void ConversionSql::operator()(const BuildIndex& a) {
   out_.repeat = Transaction::Repeat::kAlone;
   out_.work.push_back("CREATE UNIQUE INDEX CONCURRENTLY " + QuoteName(a.name) + " ON " + Quoted(a.table) +
-                      " (" + KeyList(a.columns) + ")");
+                      " (" + KeyList(a.columns) + ")" + WithStorage(a.storage) +
+                      (a.tablespace.empty() ? "" : " TABLESPACE " + QuoteName(a.tablespace)));
 }
 
 void ConversionSql::operator()(const DropInvalidIndex& a) {
@@ -350,27 +356,14 @@ void ConversionSql::KeepOlderRows(const std::string& partitioned, const std::str
   for (const TableIndex& index : table_.anatomy->indexes) {
     // The primary key's place is taken by the index that was built for it.
     if (!index.unique || index.columns.empty() || (index.constraint == 'p' && !index.holds_key)) continue;
-    std::string same;
-    for (const std::string& column : index.columns)
-      same += " AND d." + QuoteName(column) + " = p." + QuoteName(column);
     out_.work.push_back("DELETE FROM " + partitioned + " d USING ONLY " + parent_ + " p WHERE p." + column_ +
-                        " >= " + cut + same);
+                        " >= " + cut + " AND " + SameKey(index, "d", "p"));
   }
 }
 
 void ConversionSql::operator()(const FinishConversion& a) {
-  const std::string cut = LiteralSql(Bound::At(a.conversion.cut), key_);
-  const std::string partitioned = Here(a.conversion.parent_name);
   out_.urgent = true;
-  if (MovesFireTriggers(*table_.anatomy)) {
-    // There were none when this was planned, and the fence lets none in.
-    out_.work.push_back(
-        Raise("EXISTS (SELECT FROM ONLY " + parent_ + " WHERE " + column_ + " >= " + cut + ")",
-              "rows of " + parent_ + " lie beyond the cut, and triggers would fire for them", kStaleState));
-  } else {
-    KeepOlderRows(partitioned, cut);
-    out_.work.push_back(MoveRows(parent_, partitioned, column_ + " >= " + cut));
-  }
+  MoveBeyond(a);
   // A deferred foreign key would otherwise leave events pending, and no table
   // that has some can be altered.
   out_.work.push_back("SET CONSTRAINTS ALL IMMEDIATE");
@@ -395,7 +388,23 @@ void ConversionSql::operator()(const FinishConversion& a) {
   ExchangeNames(a.conversion);
   AttachHistory(a.conversion);
   PointOthersHere(Here(a.conversion.history_name));
+  PutComments();
   out_.swift.push_back(RecordConverted(table_, a.conversion));
+}
+
+void ConversionSql::MoveBeyond(const FinishConversion& a) {
+  const std::string cut = LiteralSql(Bound::At(a.conversion.cut), key_);
+  const std::string partitioned = Here(a.conversion.parent_name);
+  // A DELETE is more than nothing even where it finds no row: triggers fire for
+  // it, and of a published table without replica identity it is refused.
+  if (a.rows == 0) {
+    out_.work.push_back(
+        Raise("EXISTS (SELECT FROM ONLY " + parent_ + " WHERE " + column_ + " >= " + cut + ")",
+              "rows of " + parent_ + " lie beyond the cut, as none did when this was planned", kStaleState));
+    return;
+  }
+  KeepOlderRows(partitioned, cut);
+  out_.work.push_back(MoveRows(parent_, partitioned, column_ + " >= " + cut));
 }
 
 void ConversionSql::MoveSequences(const Conversion& conversion) {
@@ -429,9 +438,10 @@ void ConversionSql::ExchangeNames(const Conversion& conversion) {
     const TableIndex& index = indexes[i];
     if (index.constraint == 'p' && !OnParent(index)) {
       out_.swift.push_back("ALTER TABLE " + history + " DROP CONSTRAINT " + QuoteName(index.name));
-      out_.swift.push_back("ALTER TABLE " + history + " ADD CONSTRAINT " +
-                           QuoteName(CarriedIndexName(conversion.history_name, i)) +
-                           " PRIMARY KEY USING INDEX " + QuoteName(conversion.key_index));
+      const std::string own = QuoteName(CarriedIndexName(conversion.history_name, i));
+      out_.swift.push_back("ALTER TABLE " + history + " ADD CONSTRAINT " + own + " PRIMARY KEY USING INDEX " +
+                           QuoteName(conversion.key_index));
+      if (index.clustered) out_.swift.push_back("ALTER TABLE " + history + " CLUSTER ON " + own);
     } else if (OnParent(index)) {
       out_.swift.push_back("ALTER INDEX " + Here(index.name) + " RENAME TO " +
                            QuoteName(CarriedIndexName(conversion.history_name, i)));
@@ -451,7 +461,7 @@ void ConversionSql::AttachHistory(const Conversion& conversion) {
     return "pg_catalog.substr(" + definition + ", pg_catalog.strpos(" + definition + ", ' USING '))";
   };
   const auto constraint = [](const std::string& index) {
-    return "EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conindid = " + index +
+    return "(SELECT k.contype FROM pg_catalog.pg_constraint k WHERE k.conindid = " + index +
            ".indexrelid AND k.conrelid = " + index + ".indrelid AND k.contype IN ('p', 'u'))";
   };
   // For each index of the parent, ATTACH takes one of the table that is its
@@ -460,13 +470,18 @@ void ConversionSql::AttachHistory(const Conversion& conversion) {
       Raise("EXISTS (SELECT FROM pg_catalog.pg_index p WHERE p.indrelid = " + RegClass(parent_) +
                 " AND NOT EXISTS (SELECT FROM pg_catalog.pg_index c WHERE c.indrelid = " + RegClass(history) +
                 " AND c.indisvalid AND c.indisunique = p.indisunique AND " + tail("c") + " = " + tail("p") +
-                " AND " + constraint("c") + " = " + constraint("p") + "))",
+                " AND " + constraint("c") + " IS NOT DISTINCT FROM " + constraint("p") + "))",
             "an index of " + parent_ + " has no equal on " + history + ": attaching it would build one",
             kStaleState));
   Attach(history, {Bound::MinValue(), Bound::At(conversion.cut)});
   out_.swift.push_back("ALTER TABLE " + history + " DROP CONSTRAINT " + kFenceCheck);
   out_.swift.push_back("ALTER TABLE " + Quoted(RefOf(table_.default_partition->partition)) +
                        " DROP CONSTRAINT " + kBoundCheck);
+}
+
+void ConversionSql::PutComments() {
+  const std::vector<std::string>& comments = table_.anatomy->comments;
+  out_.swift.insert(out_.swift.end(), comments.begin(), comments.end());
 }
 
 void ConversionSql::PointOthersHere(const std::string& former) {

@@ -9,6 +9,9 @@
 namespace partition_controller {
 
 // REQUIRES: Table::anatomy, but for UnfenceConversion and AbandonConversion
+// "key = key AND ..." of two rows, for what the index holds unique.
+std::string SameKey(const TableIndex& index, const std::string& row, const std::string& other);
+
 class ConversionSql : public SqlWriter {
  public:
   using SqlWriter::SqlWriter;
@@ -23,8 +26,6 @@ class ConversionSql : public SqlWriter {
 
  protected:
   TableRef Plain() const { return {table_.oid, table_.schema, table_.name, ""}; }
-  // As part of a template of format(), in single quotes.
-  static std::string Doubled(const std::string& name);
   // A table, index or sequence of the table's schema.
   std::string Here(const std::string& name) const;
 
@@ -36,6 +37,8 @@ class ConversionSql : public SqlWriter {
   std::vector<std::string> PrivilegeSql(const std::string& table) const;
   // The application's triggers, made for another table.
   std::vector<std::string> TriggerSql(const std::string& table) const;
+  // The comments on what belongs to the table, when all has its own name.
+  void PutComments();
   // What refers to the table by its oid refers to the one that has its name
   // now, and no more to `former` (quoted).
   void PointOthersHere(const std::string& former);
@@ -46,6 +49,8 @@ class ConversionSql : public SqlWriter {
   void AddPolicies(const std::string& table);
   void AddPartitions(const PrepareConversion& a, const Table& partitioned);
   std::string RefuseUnknownValues() const;
+  // Moves what lies beyond the cut, and says so if something does that may not.
+  void MoveBeyond(const FinishConversion& a);
   void KeepOlderRows(const std::string& partitioned, const std::string& cut);
   void DropDivert();
   void MoveSequences(const Conversion& conversion);

@@ -10,6 +10,14 @@ namespace {
 
 std::string RegClass(const std::string& quoted) { return QuoteLiteral(quoted) + "::pg_catalog.regclass"; }
 
+constexpr const char* kRepeats = "00_partition_controller_repeats";
+// Set while we move rows ourselves.
+constexpr const char* kMoves = "partition_controller.moves";
+
+std::string RepeatsFunction(const Conversion& conversion) {
+  return "partition_controller.repeats_" + std::to_string(conversion.plain);
+}
+
 // What tells the rows of one child apart: its primary key, which had the time
 // column; empty if it has none.
 std::vector<std::string> RowKey(const Table& table, const std::string& time_column) {
@@ -30,12 +38,9 @@ std::string RepeatsKeySql(const Table& table, const std::string& row) {
   std::string repeats;
   for (const TableIndex& index : table.anatomy->indexes) {
     if (!index.unique || index.columns.empty()) continue;
-    std::string same;
-    for (const std::string& column : index.columns) {
-      same += (same.empty() ? "k." : " AND k.") + QuoteName(column) + " = " + row + "." + QuoteName(column);
-    }
-    repeats += (repeats.empty() ? "" : " OR ") +
-               ("EXISTS (SELECT FROM ONLY " + QuoteName(table.schema, table.name) + " k WHERE " + same + ")");
+    repeats +=
+        (repeats.empty() ? "" : " OR ") + ("EXISTS (SELECT FROM ONLY " + QuoteName(table.schema, table.name) +
+                                           " k WHERE " + SameKey(index, "k", row) + ")");
   }
   return repeats.empty() ? "false" : repeats;
 }
@@ -92,7 +97,31 @@ void RevertSql::operator()(const BeginRevert& a) {
   };
   for (const Partition& partition : table_.partitions) inherit(partition);
   if (table_.default_partition) inherit(table_.default_partition->partition);
+  PassOverRepeats(a.conversion);
+  PutComments();
   out_.swift.push_back(RecordReverting(a.conversion));
+}
+
+// With another time it is another row, as it was while the table was
+// partitioned: it is let in, and RowsRepeatKeys tells of it.
+void RevertSql::PassOverRepeats(const Conversion& conversion) {
+  std::string repeats;
+  for (const TableIndex& index : table_.anatomy->indexes) {
+    if (!index.unique || index.columns.empty()) continue;
+    repeats +=
+        (repeats.empty() ? "" : " OR ") +
+        ("EXISTS (SELECT FROM " + parent_ + " k WHERE k.tableoid <> " + std::to_string(conversion.plain) +
+         " AND k." + column_ + " = NEW." + column_ + " AND " + SameKey(index, "k", "NEW") + ")");
+  }
+  if (repeats.empty()) return;
+  const std::string function = RepeatsFunction(conversion);
+  out_.swift.push_back(
+      "CREATE FUNCTION " + function + "() RETURNS trigger LANGUAGE plpgsql " + kRightsOfOwner + " AS " +
+      DollarQuote("BEGIN\n  IF " + repeats + " THEN\n    RETURN NULL;\n  END IF;\n  RETURN NEW;\nEND"));
+  out_.swift.push_back("CREATE TRIGGER " + QuoteName(kRepeats) + " BEFORE INSERT ON " + parent_ +
+                       " FOR EACH ROW WHEN (pg_catalog.current_setting(" + QuoteLiteral(kMoves) +
+                       ", true) IS DISTINCT FROM 'on') EXECUTE FUNCTION " + function + "()");
+  out_.swift.push_back("ALTER TABLE " + parent_ + " ENABLE ALWAYS TRIGGER " + QuoteName(kRepeats));
 }
 
 void RevertSql::GiveBackSequences() {
@@ -146,6 +175,9 @@ void RevertSql::GiveBackIndexes(const BeginRevert& a) {
       out_.swift.push_back("ALTER TABLE " + parent_ + " DROP CONSTRAINT " + QuoteName(index.name));
       out_.swift.push_back("ALTER TABLE " + parent_ + " ADD CONSTRAINT " + QuoteName(index.parent) +
                            " PRIMARY KEY USING INDEX " + QuoteName(a.plain_key));
+      if (index.clustered) {
+        out_.swift.push_back("ALTER TABLE " + parent_ + " CLUSTER ON " + QuoteName(index.parent));
+      }
     } else {
       out_.swift.push_back("ALTER INDEX " + Here(index.name) + " RENAME TO " + QuoteName(index.parent));
     }
@@ -165,6 +197,7 @@ void RevertSql::operator()(const MergeChild& a) {
     out_.repeat = Transaction::Repeat::kOverPages;
     out_.pages_of = child;
   }
+  out_.work.push_back("SELECT pg_catalog.set_config(" + QuoteLiteral(kMoves) + ", 'on', true)");
   if (key.empty()) {
     out_.work.push_back("WITH moved AS (DELETE FROM ONLY " + child + pages + " RETURNING " + columns +
                         ") INSERT INTO " + parent_ + " (" + columns + ")" + Overriding() + " SELECT " +
@@ -200,6 +233,13 @@ void RevertSql::operator()(const DropChild& a) {
   out_.swift.push_back(RecordGone(a.child.oid));
 }
 
-void RevertSql::operator()(const FinishRevert& a) { out_.work.push_back(RecordAbandoned(a.conversion)); }
+void RevertSql::operator()(const FinishRevert& a) {
+  Gentle(Plain());
+  LockExclusive(Plain());
+  Expect(Plain());
+  out_.swift.push_back("DROP TRIGGER IF EXISTS " + QuoteName(kRepeats) + " ON " + parent_);
+  out_.swift.push_back("DROP FUNCTION IF EXISTS " + RepeatsFunction(a.conversion) + "()");
+  out_.swift.push_back(RecordAbandoned(a.conversion));
+}
 
 }  // namespace partition_controller

@@ -26,6 +26,9 @@ class RevertSql : public ConversionSql {
   void GiveBackRowSecurity();
   void GiveBackTriggers();
   void GiveBackIndexes(const BeginRevert& a);
+  // A trigger that passes over rows whose repetition is still in a child, which
+  // the plain table's unique keys do not see.
+  void PassOverRepeats(const Conversion& conversion);
 };
 
 }  // namespace partition_controller

@@ -87,6 +87,25 @@ const Attributes* SqlWriter::NewestSibling() const {
   return &table_.attributes[newest->attributes];
 }
 
+std::string SqlWriter::Doubled(const std::string& name) {
+  std::string text;
+  for (const char x : name) text += x == '%' || x == '\'' ? std::string(2, x) : std::string(1, x);
+  return text;
+}
+
+std::string SqlWriter::RevokeAll(const std::string& table) {
+  return "DO " +
+         DollarQuote(
+             "DECLARE grantee text;\nBEGIN\n  FOR grantee IN SELECT DISTINCT CASE WHEN x.grantee = 0 THEN "
+             "'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(x.grantee)) END FROM "
+             "pg_catalog.pg_class c CROSS JOIN LATERAL (SELECT * FROM pg_catalog.aclexplode(c.relacl) UNION "
+             "ALL SELECT e.* FROM pg_catalog.pg_attribute a CROSS JOIN LATERAL "
+             "pg_catalog.aclexplode(a.attacl) e WHERE a.attrelid = c.oid) x WHERE c.oid = " +
+             QuoteLiteral(table) + "::pg_catalog.regclass" +
+             " AND x.grantee <> c.relowner LOOP\n    EXECUTE pg_catalog.format('REVOKE ALL PRIVILEGES ON " +
+             Doubled(table) + " FROM %s CASCADE', grantee);\n  END LOOP;\nEND");
+}
+
 // Identity stays the parent's: from PostgreSQL 17 on a partition may not bring
 // its own.
 void SqlWriter::MakeLikeParent(const std::string& name) {
@@ -111,6 +130,7 @@ void SqlWriter::MakeLikeParent(const std::string& name) {
       out_.work.push_back("ALTER TABLE " + table + " REPLICA IDENTITY " +
                           (sibling->replica_identity == 'f' ? "FULL" : "NOTHING"));
     }
+    if (table_.default_privileges) out_.work.push_back(RevokeAll(table));
     std::vector<Grant> grants = ParseAcl(sibling->acl).value_or(std::vector<Grant>());
     std::erase_if(grants, [&](const Grant& grant) { return grant.grantee == sibling->owner; });
     for (std::string& grant : GrantSql(grants, table)) out_.work.push_back(std::move(grant));

@@ -52,6 +52,12 @@ class SqlWriter {
   // A trigger that runs it for rows that `leaves` is true of.
   void CreateDivert(const TableRef& on, const char* name, const std::string& leaves);
 
+  // As part of a template of format(), in single quotes.
+  static std::string Doubled(const std::string& name);
+  // Takes away whatever default privileges (ALTER DEFAULT PRIVILEGES) or earlier
+  // times gave to others than the owner.
+  static std::string RevokeAll(const std::string& table);
+
   // An empty table with what a partition needs and does not inherit.
   void MakeLikeParent(const std::string& name);
   // REPLICA IDENTITY USING INDEX names an index of the partition itself: the

@@ -136,10 +136,18 @@ const Deserves kAll[] = {
      "ALTER SUBSCRIPTION here SET (slot_name = NONE); DROP SUBSCRIPTION here", "subscription"},
     {"PublishesPartitions", "PublishesPartitions", "+CREATE PUBLICATION \"p'ub\" FOR TABLE points", "",
      "under the names of the partitions"},
-    {"PublishesAllTables", "PublishesPartitions", "+CREATE PUBLICATION every FOR ALL TABLES", "",
-     "under the names of the partitions"},
-    {"PublishesTheSchema", "PublishesPartitions", "+CREATE PUBLICATION every FOR TABLES IN SCHEMA public", "",
-     "under the names of the partitions", 15},
+    {"PublishesAllTables", "PublishesAllTables",
+     "+CREATE PUBLICATION every FOR ALL TABLES WITH (publish_via_partition_root)", "DROP PUBLICATION every",
+     "FOR ALL TABLES"},
+    {"PublishesTheSchema", "PublishesAllTables",
+     "+CREATE PUBLICATION every FOR TABLES IN SCHEMA public WITH (publish_via_partition_root)",
+     "ALTER PUBLICATION every DROP TABLES IN SCHEMA public", "those of the schema", 15},
+    {"PublishedWithoutIdentity", "RowsCannotMove",
+     "CREATE TABLE points (id int, ts timestamptz NOT NULL); INSERT INTO points VALUES (1, '2030-01-01'); "
+     "CREATE PUBLICATION p FOR TABLE points WITH (publish_via_partition_root)",
+     "ALTER TABLE points REPLICA IDENTITY FULL", "without replica identity"},
+    {"ViewOfOnly", "ViewOfOnly", "+CREATE VIEW own AS SELECT count(*) FROM ONLY points",
+     "CREATE OR REPLACE VIEW own AS SELECT count(*) FROM points", "view public.own reads ONLY the table"},
     {"ReplicaIndex", "ReplicaIdentityUnfit",
      "+CREATE UNIQUE INDEX identity ON points (id, ts); ALTER TABLE points REPLICA IDENTITY USING INDEX "
      "identity",
@@ -192,6 +200,73 @@ TEST_P(EachRefusal, IsGoneWithItsRemedy) {
 
 INSTANTIATE_TEST_SUITE_P(All, EachRefusal, testing::ValuesIn(kAll),
                          [](const auto& instance) { return instance.param.name; });
+
+// What a BEFORE trigger does to the time column can only be read from its text.
+struct TriggerBody {
+  const char* name;
+  const char* body;
+  bool refused;
+};
+
+void PrintTo(const TriggerBody& t, std::ostream* out) { *out << t.name; }
+
+class BeforeTrigger : public ConversionRefused, public testing::WithParamInterface<TriggerBody> {};
+
+TEST_P(BeforeTrigger, IsRefusedIfItSetsTheTime) {
+  db_->Sql(std::string(kPlain) + "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $f$" +
+           GetParam().body +
+           "$f$; CREATE TRIGGER seen BEFORE INSERT OR UPDATE ON points FOR EACH ROW EXECUTE FUNCTION f()");
+  if (GetParam().refused) {
+    RunRemedy(ExpectRefused("TriggerSetsTime").remedy);
+  } else {
+    EXPECT_THAT(Codes(See()), IsEmpty());
+  }
+  Convert();
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, BeforeTrigger,
+    testing::Values(
+        TriggerBody{"Assigns", "BEGIN NEW.ts := now(); RETURN NEW; END", true},
+        TriggerBody{"AssignsWithEquals",
+                    "BEGIN IF NEW.ts IS NULL THEN\n NEW . \"ts\" = now(); END IF; RETURN NEW; END", true},
+        TriggerBody{"AssignsAfterAComment", "BEGIN /* first */ -- then\nnew.TS := now(); RETURN NEW; END",
+                    true},
+        TriggerBody{"AssignsTheRow", "BEGIN NEW := OLD; RETURN NEW; END", true},
+        TriggerBody{"SelectsInto", "BEGIN SELECT 1, now() INTO NEW.v, NEW.ts; RETURN NEW; END", true},
+        TriggerBody{"SelectsTheRow", "BEGIN SELECT * INTO NEW FROM points LIMIT 1; RETURN NEW; END", true},
+        TriggerBody{"Reads",
+                    "BEGIN IF NEW.ts = now() OR NEW.ts > '2099-01-01' THEN RETURN NULL; END IF; RETURN "
+                    "NEW; END",
+                    false},
+        TriggerBody{"WritesWhatItReads",
+                    "BEGIN INSERT INTO seen VALUES (NEW.ts); NEW.v := 2; RETURN NEW; END", false},
+        TriggerBody{"SetsAnother", "BEGIN NEW.w := 'ts'; SELECT 1 INTO NEW.v; RETURN NEW; END", false},
+        TriggerBody{"InAComment", "BEGIN -- NEW.ts := now();\n RETURN NEW; END", false}),
+    [](const auto& instance) { return instance.param.name; });
+
+// Row security policies are made among the bookkeeping's own tables.
+TEST_F(ConversionRefused, ANameOfTheBookkeepings) {
+  db_->Sql(std::string(kPlain) + "ALTER TABLE points RENAME TO tables");
+  policy_.table.name = "tables";
+  EXPECT_THAT(Codes(See()), IsEmpty());
+  db_->Sql("CREATE POLICY all_rows ON tables USING (true)");
+  EXPECT_THAT(ExpectRefused("NameTaken").message, HasSubstr("the bookkeeping has a table called"));
+  db_->Sql("ALTER TABLE tables RENAME TO points");
+  policy_.table.name = "points";
+  Convert();
+}
+
+// The view goes with its session, and nobody else can point it elsewhere.
+TEST_F(ConversionRefused, SomebodysTemporaryView) {
+  db_->Sql(kPlain);
+  auto other = std::make_unique<pqxx::connection>(db_->uri());
+  pqxx::nontransaction(*other).exec("CREATE TEMPORARY VIEW mine AS SELECT * FROM points");
+  EXPECT_THAT(ExpectRefused("DependentObjects").message, HasSubstr("mine depends on"));
+  other.reset();
+  EXPECT_TRUE(Eventually([&] { return Codes(See()).empty(); }, std::chrono::seconds(30)));
+  Convert();
+}
 
 TEST_F(ConversionRefused, WithoutConsentToWeakerUniqueness) {
   db_->Sql("CREATE TABLE points (id int PRIMARY KEY, ts timestamptz NOT NULL, d int, m int, UNIQUE (d, m))");
@@ -254,15 +329,23 @@ TEST_F(ConversionRefused, ForcedRowSecurity) {
   EXPECT_EQ(db_->Number("SELECT count(*) FROM points"), 1);
 }
 
-// What writers may not write in all columns cannot be passed on for them.
-TEST_F(ConversionRefused, ColumnPrivilegesBesideTriggers) {
+// Who may not do what passing a row on takes: no row can be passed on for them.
+TEST_F(ConversionRefused, WritersWithoutTheRightsBesideTriggers) {
   const std::string some = MakeRole("Some");
+  const std::string updates = MakeRole("updates");
+  const std::string by_view = MakeRole("by_view");
+  const std::string harmless = MakeRole("harmless");
   db_->Sql(std::string(kPlain) +
            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE "
            "TRIGGER seen BEFORE INSERT ON points FOR EACH ROW EXECUTE FUNCTION f(); GRANT INSERT (id, ts) ON "
            "points TO " +
-           some);
-  const Refusal refusal = ExpectRefused("InsertByColumns");
+           some + "; GRANT SELECT, INSERT, UPDATE ON points TO " + updates +
+           "; CREATE VIEW front AS SELECT * FROM points; CREATE VIEW further AS SELECT * FROM front; GRANT "
+           "INSERT ON further TO " +
+           by_view + "; GRANT SELECT, UPDATE (v), DELETE ON points TO " + harmless);
+  const Refusal refusal = ExpectRefused("WritersLackPrivileges");
+  for (const std::string& role : {some, updates, by_view}) EXPECT_THAT(refusal.message, HasSubstr(role));
+  EXPECT_THAT(refusal.message, Not(HasSubstr(harmless)));
   RunRemedy(refusal.remedy);
   Convert();
 }

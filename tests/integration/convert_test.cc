@@ -415,15 +415,11 @@ TEST_F(Converted, Publications) {
             "(publish_via_partition_root, publish = 'insert')"
           : "CREATE PUBLICATION \"Some \"\"pub\" FOR TABLE points, other WITH (publish_via_partition_root, "
             "publish = 'insert')");
-  db_->Sql(
-      "CREATE PUBLICATION whole FOR TABLE points WITH (publish_via_partition_root); CREATE PUBLICATION "
-      "everything FOR ALL TABLES WITH (publish_via_partition_root)");
+  db_->Sql("CREATE PUBLICATION whole FOR TABLE points WITH (publish_via_partition_root)");
   db_->Sql("INSERT INTO points VALUES (1, '2026-11-01'), (2, " + std::string(kFuture) + ")");
   const std::string filter =
       "SELECT pg_get_expr(prqual, prrelid) FROM pg_publication_rel WHERE prqual IS NOT NULL";
   const std::string before = major() >= 15 ? db_->Value(filter) : "";
-  // FOR ALL TABLES names the new table as well, until it has its own name.
-  policy_.partitioning.conversion = Partitioning::Conversion::kOnline;
   const std::vector<std::string> facts = Facts();
   ASSERT_NO_FATAL_FAILURE(Convert());
   EXPECT_EQ(Facts(), facts);
@@ -432,6 +428,79 @@ TEST_F(Converted, Publications) {
       db_->Number("SELECT count(*) FROM pg_class WHERE relispartition AND relkind = 'r' AND relreplident = "
                   "'f'"),
       4);
+}
+
+// Of such a table nobody may delete, not even no row.
+TEST_F(Converted, PublishedWithoutReplicaIdentity) {
+  db_->Sql(
+      "CREATE TABLE points (id int, ts timestamptz NOT NULL); INSERT INTO points VALUES (1, '2026-11-01'); "
+      "CREATE PUBLICATION p FOR TABLE points WITH (publish_via_partition_root)");
+  ConvertAndCompare();
+  db_->Sql(std::string("INSERT INTO points VALUES (2, ") + kFuture + ")");
+}
+
+TEST_F(Converted, CommentsOnWhatBelongsToIt) {
+  db_->Sql(R"(
+    CREATE TABLE devices (d int PRIMARY KEY);
+    CREATE TABLE points (id int PRIMARY KEY, ts timestamptz NOT NULL, d int CONSTRAINT "of 100%" REFERENCES devices,
+      m int UNIQUE, CONSTRAINT positive CHECK (m > 0), CONSTRAINT "once" UNIQUE (d, ts));
+    CREATE INDEX "by %s m" ON points (m);
+    CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+    CREATE TRIGGER seen BEFORE INSERT ON points FOR EACH ROW EXECUTE FUNCTION f();
+    CREATE POLICY own ON points USING (m > 0);
+    COMMENT ON CONSTRAINT points_pkey ON points IS 'the key'; COMMENT ON INDEX points_pkey IS 'its index';
+    COMMENT ON CONSTRAINT "of 100%" ON points IS 'it''s \ abroad'; COMMENT ON CONSTRAINT positive ON points IS 'more';
+    COMMENT ON CONSTRAINT points_m_key ON points IS 'stays'; COMMENT ON CONSTRAINT "once" ON points IS 'once';
+    COMMENT ON INDEX "by %s m" IS '%I'; COMMENT ON TRIGGER seen ON points IS 'sees';
+    COMMENT ON POLICY own ON points IS 'owns')");
+  const auto comments = [&] {
+    return db_->Column(
+        "SELECT DISTINCT description FROM pg_description WHERE (classoid, objoid) IN (SELECT "
+        "'pg_class'::regclass, indexrelid FROM pg_index WHERE indrelid = 'points'::regclass UNION ALL SELECT "
+        "'pg_constraint'::regclass, oid FROM pg_constraint WHERE conrelid = 'points'::regclass UNION ALL "
+        "SELECT 'pg_trigger'::regclass, oid FROM pg_trigger WHERE tgrelid = 'points'::regclass UNION ALL "
+        "SELECT 'pg_policy'::regclass, oid FROM pg_policy WHERE polrelid = 'points'::regclass) ORDER BY 1");
+  };
+  std::vector<std::string> before = comments();
+  EXPECT_THAT(before, SizeIs(9));
+  Convert();
+  std::erase(before, "stays");  // on the history's own constraint
+  EXPECT_EQ(comments(), before);
+}
+
+// What default privileges would give to everybody stays with whom it was given.
+TEST_F(Converted, DefaultPrivilegesWidenNothing) {
+  const std::string reader = MakeRole("reader");
+  const std::string other = MakeRole("other");
+  db_->Sql(std::string("CREATE TABLE points (id int PRIMARY KEY, ts timestamptz NOT NULL); GRANT SELECT ON "
+                       "points TO ") +
+           reader + "; ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON TABLES TO " + other +
+           "; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC");
+  Convert();
+  EXPECT_THAT(
+      db_->Column("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN "
+                  "('r', 'p') AND (has_table_privilege('" +
+                  other + "', oid, 'SELECT, INSERT') OR NOT has_table_privilege('" + reader +
+                  "', oid, 'SELECT'))"),
+      IsEmpty());
+  db_->Sql("ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON TABLES FROM " + other +
+           "; ALTER DEFAULT PRIVILEGES REVOKE SELECT ON TABLES FROM PUBLIC");
+}
+
+// One that comes from an extension is found where its type is.
+TEST_F(Converted, KeysThatHaveTheirOwnEquality) {
+  if (db_->Number("SELECT count(*) FROM pg_available_extensions WHERE name = 'citext'") == 0) {
+    GTEST_SKIP() << "this server has no citext";
+  }
+  db_->Sql("CREATE SCHEMA \"ex t\"; CREATE EXTENSION citext SCHEMA \"ex t\"");
+  db_->Sql(std::string("CREATE TABLE points (id int PRIMARY KEY, k \"ex t\".citext, ts timestamptz NOT NULL, "
+                       "UNIQUE (k, ts)); INSERT INTO points VALUES (1, 'Old', ") +
+           kFuture + ")");
+  Begin(3);
+  ASSERT_EQ(db_->Value("SELECT state FROM partition_controller.conversions"), "fenced");
+  db_->Sql(std::string("INSERT INTO points VALUES (2, 'oLD', ") + kFuture + ") ON CONFLICT DO NOTHING");
+  Convert();
+  EXPECT_EQ(db_->Value("SELECT string_agg(id::text, ' ') FROM points"), "1");
 }
 
 TEST_F(Converted, Views) {
@@ -533,7 +602,7 @@ TEST_F(Converted, UnloggedWithOptionsInATablespace) {
 TEST_F(Converted, IndexesOfEveryKind) {
   db_->Sql(R"(
     CREATE TABLE points (id int, ts timestamptz NOT NULL, d text, v numeric, j jsonb, w int,
-      PRIMARY KEY (id) WITH (fillfactor = 80), CONSTRAINT "once ""only""" UNIQUE (d, ts, id) WITH (fillfactor = 60),
+      PRIMARY KEY (id) WITH (fillfactor = 80, deduplicate_items = off), CONSTRAINT "once ""only""" UNIQUE (d, ts, id) WITH (fillfactor = 60),
       UNIQUE (w, id) INCLUDE (v));
     CREATE INDEX by_expression ON points (lower(d), (v + 1) DESC NULLS LAST) WHERE v > 0;
     CREATE INDEX covering ON points (ts) INCLUDE (v) WITH (fillfactor = 50);
@@ -544,7 +613,8 @@ TEST_F(Converted, IndexesOfEveryKind) {
     CREATE UNIQUE INDEX partial_without ON points (d) WHERE v > 1000;
     CREATE UNIQUE INDEX computed ON points (lower(d), id);
     INSERT INTO points SELECT n, timestamptz '2026-11-01' + n * interval '1 day', n, n, '{}', n FROM
-      generate_series(1, 50) n)");
+      generate_series(1, 50) n;
+    ALTER TABLE points CLUSTER ON points_pkey)");
   if (major() >= 15) {
     db_->Sql(
         "CREATE UNIQUE INDEX nulls ON points (v, ts) NULLS NOT DISTINCT; CREATE UNIQUE INDEX nulls_without "
@@ -563,6 +633,15 @@ TEST_F(Converted, IndexesOfEveryKind) {
         << table;
   }
   EXPECT_EQ(db_->Number("SELECT count(*) FROM pg_index WHERE NOT indisvalid"), 0);
+  EXPECT_THAT(
+      db_->Column(
+          "SELECT DISTINCT array_to_string(c.reloptions, ',') FROM pg_index JOIN pg_class c ON c.oid = "
+          "indexrelid WHERE indisprimary AND indrelid::regclass::text LIKE 'points%'"),
+      ElementsAre("fillfactor=80,deduplicate_items=off"));
+  EXPECT_EQ(
+      db_->Number("SELECT count(*) FROM pg_index WHERE indisclustered AND indisprimary AND indrelid = '" +
+                  history + "'::regclass"),
+      1);
 }
 
 TEST_F(Converted, HostileNames) {

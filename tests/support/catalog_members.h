@@ -171,7 +171,7 @@ void Members(Io& io, AroundName& a) {
 template <typename Io>
 void Members(Io& io, TableIndex& i) {
   auto& [name, unique, valid, building, holds_key, constraint, deferrable, definition, constraint_definition,
-         parent, columns] = i;
+         storage, tablespace, clustered, parent, columns, equals] = i;
   io("name", name);
   io("unique", unique);
   io("valid", valid);
@@ -181,8 +181,12 @@ void Members(Io& io, TableIndex& i) {
   io("deferrable", deferrable);
   io("definition", definition);
   io("constraintDefinition", constraint_definition);
+  io("storage", storage);
+  io("tablespace", tablespace);
+  io("clustered", clustered);
   io("parent", parent);
   io("columns", columns);
+  io("equals", equals);
 }
 
 template <typename Io>
@@ -197,22 +201,24 @@ void Members(Io& io, TableConstraint& c) {
 
 template <typename Io>
 void Members(Io& io, TableTrigger& t) {
-  auto& [name, create, enabled, for_each_row, transition_tables, on_rows_moved] = t;
+  auto& [name, create, enabled, for_each_row, transition_tables, on_rows_moved, may_set_time] = t;
   io("name", name);
   io("create", create);
   io("enabled", enabled);
   io("forEachRow", for_each_row);
   io("transitionTables", transition_tables);
   io("onRowsMoved", on_rows_moved);
+  io("maySetTime", may_set_time);
 }
 
 template <typename Io>
 void Members(Io& io, DependentView& v) {
-  auto& [name, owner, ours, statement] = v;
+  auto& [name, owner, ours, statement, only] = v;
   io("name", name);
   io("owner", owner);
   io("ours", ours);
   io("statement", statement);
+  io("only", only);
 }
 
 template <typename Io>
@@ -240,9 +246,9 @@ void Members(Io& io, OwnedSequence& s) {
 template <typename Io>
 void Members(Io& io, Anatomy& a) {
   auto& [shape, indexes, constraints, triggers, row_policies, row_security, force_row_security, views,
-         publications, sequences, acl, column_grants, insert_by_columns, comment, dependents, empty_children,
-         stuck_children, temporary, typed, inherits, has_rules, key_generated, subscribed, policed, bytes,
-         rows_beyond, oldest_transaction] = a;
+         publications, sequences, acl, column_grants, short_of_rights, comments, comment, dependents,
+         empty_children, stuck_children, temporary, typed, inherits, has_rules, key_generated, subscribed,
+         policed, bytes, rows_beyond, oldest_transaction] = a;
   io("shape", shape);
   io("indexes", indexes);
   io("constraints", constraints);
@@ -255,7 +261,8 @@ void Members(Io& io, Anatomy& a) {
   io("sequences", sequences);
   io("acl", acl);
   io("columnGrants", column_grants);
-  io("insertByColumns", insert_by_columns);
+  io("shortOfRights", short_of_rights);
+  io("comments", comments);
   io("comment", comment);
   io("dependents", dependents);
   io("emptyChildren", empty_children);
@@ -276,9 +283,9 @@ template <typename Io>
 void Members(Io& io, Table& t) {
   auto& [oid, schema, name, kind, owner, owner_is_us, may_create, owner_may_create, key_column_type,
          key_not_null, partitioned_by_key, partition_key, has_time_index, columns, overriding, foreign_keys,
-         references, referenced_by, delete_triggers, column_settings, leaf_uniques, attributes, partitions,
-         default_partition, detached, drain, ownership, former, taken_names, conversion, anatomy, rows,
-         oldest_row] = t;
+         references, referenced_by, delete_triggers, column_settings, leaf_uniques, default_privileges,
+         attributes, partitions, default_partition, detached, drain, ownership, former, taken_names,
+         conversion, anatomy, rows, oldest_row] = t;
   io("oid", oid);
   io("schema", schema);
   io("name", name);
@@ -300,6 +307,7 @@ void Members(Io& io, Table& t) {
   io("deleteTriggers", delete_triggers);
   io("columnSettings", column_settings);
   io("leafUniques", leaf_uniques);
+  io("defaultPrivileges", default_privileges);
   io("attributes", attributes);
   io("partitions", partitions);
   io("defaultPartition", default_partition);
