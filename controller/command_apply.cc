@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "controller/index_watch.h"
 #include "controller/one_shot.h"
 #include "controller/progress.h"
 #include "reconcilers/explain.h"
@@ -86,8 +87,20 @@ int ApplyEach(const std::vector<Policy>& policies, const Options& options, const
     Convergence result;
     {
       Progress progress(around.err, around.err_is_terminal);
+      std::optional<IndexWatch> watch;
       Conduct conduct = ConductFor(options, around);
+      conduct.on_begin = [&](const Action& action, std::size_t done, std::size_t total) {
+        const std::string what = DescribeFor(policy, action);
+        progress.Show(done, total, what, false);
+        const auto* build = std::get_if<BuildIndex>(&action);
+        if (build == nullptr || !around.err_is_terminal) return;
+        watch.emplace(around.connect, policy.connection, build->table.oid,
+                      [&progress, done, total, what](const std::string& how_far) {
+                        progress.Show(done, total, how_far + ": " + what, false);
+                      });
+      };
       conduct.on_step = [&](const StepOutcome& step, std::size_t done, std::size_t total, bool ended) {
+        watch.reset();
         std::string what = DescribeFor(policy, step.action);
         if (step.rows > 0) what += " (" + std::to_string(step.rows) + " rows)";
         if (ended && step.result != "success") what = "failed: " + what;

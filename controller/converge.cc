@@ -42,6 +42,7 @@ bool DoneBefore(const std::vector<Step>& steps, const std::vector<StepOutcome>& 
 
 ExecutorHooks HooksFor(const Conduct& conduct) {
   ExecutorHooks hooks;
+  hooks.on_begin = conduct.on_begin;
   // A batch comes with the number of steps before it, a step's end with one more.
   hooks.on_step = [&conduct, before = std::size_t{0}](const StepOutcome& step, std::size_t done,
                                                       std::size_t total) mutable {

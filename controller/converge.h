@@ -48,6 +48,8 @@ struct Conduct {
   const std::string& holder;
   std::stop_token stop;
   int max_rounds = 16;  // so that one policy does not keep the others waiting
+  // Before each step.
+  std::function<void(const Action&, std::size_t done, std::size_t total)> on_begin = nullptr;
   // After each step (`ended`), and after each batch of a long one.
   std::function<void(const StepOutcome&, std::size_t done, std::size_t total, bool ended)> on_step;
 };

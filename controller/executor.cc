@@ -498,6 +498,7 @@ RunOutcome ExecutePlan(Session& session, const Policy& policy, const Catalog& ca
         return run;
       }
       current = &plan.steps[i];
+      if (hooks.on_begin) hooks.on_begin(current->action, i, plan.steps.size());
       run.steps.push_back({current->action, "success", 0, {}, ""});
       runner.Run(&run.steps.back(), i, plan.steps.size());
       if (hooks.on_step) hooks.on_step(run.steps.back(), i + 1, plan.steps.size());

@@ -40,6 +40,8 @@ struct ExecutorHooks {
   std::function<void(const StepOutcome&, std::size_t done, std::size_t total)> on_step;
   // Sleeps, for pacing and between lock tries; returns early when stopped.
   std::function<void(std::chrono::milliseconds)> sleep;
+  // Before each step; `done` are behind us.
+  std::function<void(const Action&, std::size_t done, std::size_t total)> on_begin = nullptr;
 };
 
 // Creates or upgrades the bookkeeping schema, if it is older than ours.  Safe

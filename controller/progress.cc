@@ -14,6 +14,7 @@ constexpr std::size_t kWhat = 44;
 }  // namespace
 
 void Progress::Show(std::size_t done, std::size_t total, const std::string& what, bool ended) {
+  const MutexLock lock(mutex_);
   const std::string count = std::to_string(done) + "/" + std::to_string(total);
   if (!is_terminal_) {
     if (ended) out_ << count << " " << Printable(what) << std::endl;
@@ -33,6 +34,7 @@ void Progress::Show(std::size_t done, std::size_t total, const std::string& what
 }
 
 void Progress::Clear() {
+  const MutexLock lock(mutex_);
   if (shown_) out_ << "\r\x1b[K" << std::flush;
   shown_ = false;
 }

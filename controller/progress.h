@@ -6,6 +6,8 @@
 #include <ostream>
 #include <string>
 
+#include "controller/mutex.h"
+
 namespace partition_controller {
 
 class Progress {
@@ -16,16 +18,17 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
 
   // `done` of `total` steps are behind us; `ended`: the one that `what`
-  // describes was the last of them, otherwise it is under way.
+  // describes was the last of them, otherwise it is under way.  From any thread.
   void Show(std::size_t done, std::size_t total, const std::string& what, bool ended);
 
   // Takes the bar away, before something else is written.
   void Clear();
 
  private:
+  Mutex mutex_;
   std::ostream& out_;
   const bool is_terminal_;
-  bool shown_ = false;
+  bool shown_ PC_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace partition_controller

@@ -8,6 +8,8 @@
 #include <set>
 #include <thread>
 
+#include "controller/index_watch.h"
+#include "controller/postgres.h"
 #include "reconcilers/quote.h"
 #include "tests/support/conversion.h"
 #include "tests/support/edgewatch.h"
@@ -750,6 +752,36 @@ TEST_F(Converted, AnIndexMayTakeLongerThanTheDatabaseAllows) {
   building.join();
   EXPECT_EQ(db_->Value("SELECT indisvalid FROM pg_index WHERE indexrelid = 'points_key_with_time'::regclass"),
             "t");
+}
+
+// Whoever waits for the index learns what it waits for.
+TEST_F(Converted, AnIndexThatIsBeingBuiltIsWatched) {
+  db_->Sql("CREATE TABLE points (id int PRIMARY KEY, ts timestamptz NOT NULL)");
+  const Oid table = static_cast<Oid>(db_->Number("SELECT 'points'::regclass::oid"));
+  pqxx::connection other(db_->uri());
+  std::optional<pqxx::work> writer(std::in_place, other);
+  writer->exec("INSERT INTO points VALUES (1, '2026-11-01')");
+  const std::string pid = std::to_string(other.backendpid());
+  std::mutex mutex;
+  std::set<std::string> said;
+  {
+    const IndexWatch watch([this](const ConnectionSpec&) { return ConnectPostgres(db_->uri()); }, {}, table,
+                           [&](const std::string& text) {
+                             const std::lock_guard lock(mutex);
+                             said.insert(text);
+                           });
+    std::jthread build([this] { db_->Sql("CREATE UNIQUE INDEX CONCURRENTLY with_time ON points (id, ts)"); });
+    EXPECT_TRUE(Eventually(
+        [&] {
+          const std::lock_guard lock(mutex);
+          return said.contains("waiting for writers before build, held up by pid " + pid);
+        },
+        std::chrono::seconds(60)))
+        << testing::PrintToString(said);
+    writer->commit();
+    writer.reset();
+  }
+  EXPECT_EQ(db_->Number("SELECT count(*) FROM pg_index WHERE NOT indisvalid"), 0);
 }
 
 TEST_F(Converted, BehindAPooler) {
