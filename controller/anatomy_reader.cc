@@ -250,7 +250,7 @@ class AnatomyReader {
     const Result found = session_.Query(
         "SELECT pg_catalog.quote_ident(p.pubname), pg_catalog.pg_has_role(p.pubowner, 'USAGE'), "
         "p.pubviaroot, "
-        "r.oid IS NOT NULL, " +
+        "r.oid IS NOT NULL, p.pubinsert, " +
             tail +
             " FROM pg_catalog.pg_publication p LEFT JOIN pg_catalog.pg_publication_rel r ON r.prpubid = "
             "p.oid AND "
@@ -258,7 +258,8 @@ class AnatomyReader {
             in_schema + " ORDER BY p.pubname",
         {oid_});
     for (const Row& row : found.rows) {
-      anatomy_.publications.push_back({Text(row[0]), Flag(row[1]), Flag(row[2]), Flag(row[3]), Text(row[4])});
+      anatomy_.publications.push_back(
+          {Text(row[0]), Flag(row[1]), Flag(row[2]), Flag(row[3]), Flag(row[4]), Text(row[5])});
     }
   }
 

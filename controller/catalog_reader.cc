@@ -571,7 +571,8 @@ class Reader {
                 "t.tgrelid = "
                 "$3::oid AND t.tgtype & 8 <> 0 AND t.tgenabled <> 'D' AND NOT EXISTS (SELECT FROM "
                 "pg_catalog.pg_constraint k "
-                "WHERE k.oid = t.tgconstraint AND k.contype <> 't'))",
+                "WHERE k.oid = t.tgconstraint AND k.contype <> 't')), " +
+                    PublishedSql(),
                 {oid, policy.time_column,
                  std::to_string(table->default_partition ? table->default_partition->partition.oid : 0)})
             .rows.at(0);
@@ -582,6 +583,7 @@ class Reader {
     table->has_time_index = Flag(row[4]);
     table->referenced_by = Strings(row[5]);
     table->delete_triggers = Strings(row[6]);
+    table->published_by = Strings(row[7]);
     ReadColumnSettings(table);
     if (policy.partitioning.uniqueness == Partitioning::Uniqueness::kPerPartition) ReadLeafUniques(table);
 
@@ -633,6 +635,26 @@ class Reader {
       partition.attributes = static_cast<std::size_t>(known - table->attributes.begin());
       if (known == table->attributes.end()) table->attributes.push_back(std::move(attributes));
     }
+  }
+
+  // What ends the publishing of $1 and $3.
+  std::string PublishedSql() const {
+    const bool schemas = catalogs_.front().server.version >= 150'000;
+    return std::string(
+               "(SELECT pg_catalog.json_agg(s.statement ORDER BY s.statement) FROM (SELECT "
+               "pg_catalog.format('ALTER PUBLICATION %I DROP TABLE ONLY %I.%I;', p.pubname, n.nspname, "
+               "c.relname) FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON p.oid = "
+               "r.prpubid JOIN pg_catalog.pg_class c ON c.oid = r.prrelid JOIN pg_catalog.pg_namespace n ON "
+               "n.oid = c.relnamespace WHERE r.prrelid IN ($1::oid, $3::oid) UNION ALL SELECT "
+               "pg_catalog.format('DROP PUBLICATION %I;', pubname) FROM pg_catalog.pg_publication WHERE "
+               "puballtables") +
+           (schemas
+                ? " UNION ALL SELECT pg_catalog.format('ALTER PUBLICATION %I DROP TABLES IN SCHEMA %I;', "
+                  "p.pubname, n.nspname) FROM pg_catalog.pg_publication_namespace x JOIN "
+                  "pg_catalog.pg_publication p ON p.oid = x.pnpubid JOIN pg_catalog.pg_namespace n ON n.oid "
+                  "= x.pnnspid JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid WHERE c.oid = $1::oid"
+                : "") +
+           ") AS s (statement))";
   }
 
   void ReadColumnSettings(Table* table) {

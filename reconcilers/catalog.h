@@ -157,6 +157,9 @@ struct Table {
   // Of each foreign key that points to the table: the statement that drops it.
   std::vector<std::string> referenced_by;
   std::vector<std::string> delete_triggers;  // the user's, on the default partition
+  // Of each publication that has the table or its default partition: the
+  // statement that ends it.
+  std::vector<std::string> published_by;
   // What a partition does not inherit either: "ALTER COLUMN "v" SET STATISTICS 500",
   // and, from USING on, unique indexes that partitions have and the parent lacks.
   std::vector<std::string> column_settings;

@@ -108,6 +108,7 @@ struct PublishedBy {
   bool ours = true;       // our role may act as the owner
   bool via_root = false;  // publish_via_partition_root
   bool by_name = true;    // as opposed to FOR ALL TABLES and FOR TABLES IN SCHEMA
+  bool inserts = true;    // publish has 'insert'
   std::string tail;       // column list and row filter
   bool operator==(const PublishedBy&) const = default;
 };

@@ -21,10 +21,11 @@ struct Gap {
 
 // A moved row leaves the default partition by a DELETE.  A foreign key that
 // points to the table would take that at its word (ON DELETE CASCADE would
-// delete what refers to the row), and so would the user's triggers.
+// delete what refers to the row), and so would the user's triggers, and
+// subscribers, whom nobody tells of the table that it goes to.
 bool MayMoveRows(Planning& p) {
   const Table& table = p.table;
-  if (table.referenced_by.empty() && table.delete_triggers.empty()) return true;
+  if (table.referenced_by.empty() && table.delete_triggers.empty() && table.published_by.empty()) return true;
   const std::string name =
       QuoteName(table.default_partition->partition.schema, table.default_partition->partition.name);
   std::string why;
@@ -38,6 +39,11 @@ bool MayMoveRows(Planning& p) {
   }
   if (!table.delete_triggers.empty()) {
     why += std::string(why.empty() ? "" : ", and ") + "DELETE triggers on " + name + " would fire";
+  }
+  for (const std::string& unpublish : table.published_by) remedy += (remedy.empty() ? "" : " ") + unpublish;
+  if (!table.published_by.empty()) {
+    why += std::string(why.empty() ? "" : ", and ") + "subscribers would lose them";
+    remedy += " (publish the table again afterwards)";
   }
   const bool said = std::any_of(p.plan.refusals.begin(), p.plan.refusals.end(),
                                 [](const Refusal& refusal) { return refusal.code == "RowsCannotMove"; });
@@ -83,8 +89,10 @@ void Promote(Planning& p, std::vector<Range>* pieces) {
   if (fullest == gaps.end() || fullest->rows < kWorthPromoting) return;
   std::int64_t outside = p.table.default_partition->rows - fullest->rows;
   if (outside > kMostOutsiders) return;
-  // A partition that is pointed to cannot be detached (MoveOut says so).
-  if (!p.table.referenced_by.empty() || (outside > 0 && !p.table.delete_triggers.empty())) return;
+  // A partition that is pointed to cannot be detached, and what is diverted
+  // meanwhile is not published (MoveOut says so).
+  if (!p.table.referenced_by.empty() || !p.table.published_by.empty()) return;
+  if (outside > 0 && !p.table.delete_triggers.empty()) return;
 
   // From the first piece with rows to the last one, or to the current period,
   // where live rows arrive.

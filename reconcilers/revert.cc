@@ -88,6 +88,11 @@ class WayBack {
                   "under the names of the partitions",
               "name the tables in a publication of their own, and drop it");
       }
+      if (publication.by_name && publication.inserts) {
+        Close("publication " + publication.name + " would publish each row that moves back once more",
+              "ALTER PUBLICATION " + publication.name + " DROP TABLE " + p_.Name() +
+                  "; until the way back is done (ADD it again then)");
+      }
       if (!publication.by_name || publication.ours) continue;
       Close("publication " + publication.name + " names the table, and belongs to somebody else",
             "ALTER PUBLICATION " + publication.name + " OWNER TO " + QuoteName(p_.table.owner) + ";");

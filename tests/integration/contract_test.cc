@@ -576,6 +576,31 @@ TEST_F(Contract, ForeignKeysThatPointHere) {
   EXPECT_EQ(Rows(), 50);
 }
 
+// A subscriber would get the DELETE of a row that is moved, and no INSERT.
+TEST_F(Contract, PublishedRowsAreNotMoved) {
+  CreatePoints();
+  CreateDefault();
+  db_->Sql("INSERT INTO points VALUES (1, '2026-11-20')");
+  const auto refusals_now = [&] { return MakePlan(policy_, Observe(), {now_, true}).refusals; };
+  const auto refused = [&](const std::string& statement) {
+    const std::vector<Refusal> refusals = refusals_now();
+    ASSERT_THAT(refusals, SizeIs(1));
+    EXPECT_EQ(refusals[0].code, "RowsCannotMove");
+    EXPECT_THAT(refusals[0].message, HasSubstr("subscribers would lose them"));
+    EXPECT_THAT(refusals[0].remedy, HasSubstr(statement));
+    db_->Sql(statement);
+  };
+  db_->Sql("CREATE PUBLICATION every FOR ALL TABLES");
+  refused("DROP PUBLICATION every;");
+  db_->Sql("CREATE PUBLICATION \"o'ne\" FOR TABLE points");
+  refused("ALTER PUBLICATION \"o'ne\" DROP TABLE ONLY public.points;");
+  if (PostgresServer::Shared().major() >= 15) {
+    db_->Sql("CREATE PUBLICATION here FOR TABLES IN SCHEMA public");
+    refused("ALTER PUBLICATION here DROP TABLES IN SCHEMA public;");
+  }
+  EXPECT_THAT(refusals_now(), IsEmpty());
+}
+
 TEST_F(Contract, PendingDetach) {
   if (PostgresServer::Shared().major() < 14) GTEST_SKIP() << "DETACH CONCURRENTLY came with PostgreSQL 14";
   CreatePoints();

@@ -331,7 +331,7 @@ TEST_F(ConversionRefused, ForcedRowSecurity) {
 
 // Who may not do what passing a row on takes: no row can be passed on for them.
 TEST_F(ConversionRefused, WritersWithoutTheRightsBesideTriggers) {
-  const std::string some = MakeRole("Some");
+  const std::string some = MakeRole("some");
   const std::string updates = MakeRole("updates");
   const std::string by_view = MakeRole("by_view");
   const std::string harmless = MakeRole("harmless");

@@ -211,7 +211,9 @@ TEST_F(WayBack, GivesBackWhatTheTableHad) {
       "INSERT INTO points (ts, v) SELECT timestamptz '2026-10-01' + n * interval '1 hour', n FROM "
       "generate_series(1, "
       "500) n");
-  db_->Sql("CREATE PUBLICATION revert_all FOR TABLE points WITH (publish_via_partition_root = true)");
+  db_->Sql(
+      "CREATE PUBLICATION revert_all FOR TABLE points WITH (publish_via_partition_root = true, publish = "
+      "'update, delete')");
   const std::string schema = SchemaOf(*db_);
   Convert();
   db_->Sql("INSERT INTO points (ts, v) VALUES ('2026-12-03', 7), ('2029-01-01', 8), ('2026-11-01', 9)");
@@ -294,6 +296,18 @@ TEST_F(WayBack, IsClosedWhileTriggersWouldFire) {
       "AFTER INSERT ON points FOR EACH ROW EXECUTE FUNCTION audit()");
   EXPECT_THAT(WhyClosed(), HasSubstr("trigger \"audit\" would fire"));
   db_->Sql("ALTER TABLE points DISABLE TRIGGER audit");
+  EXPECT_EQ(TroubleWith(GoBack()), "");
+}
+
+// What its subscribers have already would be sent again.
+TEST_F(WayBack, IsClosedWhileItWouldBePublished) {
+  CreatePoints();
+  db_->Sql("CREATE PUBLICATION once_more FOR TABLE points WITH (publish_via_partition_root = true)");
+  Convert();
+  EXPECT_THAT(WhyClosed(), HasSubstr("publication once_more would publish each row that moves back"));
+  db_->Sql("ALTER PUBLICATION once_more DROP TABLE points; CREATE PUBLICATION every FOR ALL TABLES");
+  EXPECT_THAT(WhyClosed(), HasSubstr("publication every is FOR ALL TABLES"));
+  db_->Sql("DROP PUBLICATION every");
   EXPECT_EQ(TroubleWith(GoBack()), "");
 }
 

@@ -48,6 +48,7 @@ Catalog Unusual() {
   table.references = {"\"s\".\"r\""};
   table.referenced_by = {"ALTER TABLE x DROP CONSTRAINT y"};
   table.delete_triggers = {"audit"};
+  table.published_by = {"DROP PUBLICATION every;"};
   table.attributes = {{"o", true, 'i', 7, "{o=r/o}", {"fillfactor=70"}, "fast"}, {}};
   Partition partition;
   partition.oid = 2;

@@ -223,11 +223,12 @@ void Members(Io& io, DependentView& v) {
 
 template <typename Io>
 void Members(Io& io, PublishedBy& p) {
-  auto& [name, ours, via_root, by_name, tail] = p;
+  auto& [name, ours, via_root, by_name, inserts, tail] = p;
   io("name", name);
   io("ours", ours);
   io("viaRoot", via_root);
   io("byName", by_name);
+  io("inserts", inserts);
   io("tail", tail);
 }
 
@@ -283,9 +284,9 @@ template <typename Io>
 void Members(Io& io, Table& t) {
   auto& [oid, schema, name, kind, owner, owner_is_us, may_create, owner_may_create, key_column_type,
          key_not_null, partitioned_by_key, partition_key, has_time_index, columns, overriding, foreign_keys,
-         references, referenced_by, delete_triggers, column_settings, leaf_uniques, default_privileges,
-         attributes, partitions, default_partition, detached, drain, ownership, former, taken_names,
-         conversion, anatomy, rows, oldest_row] = t;
+         references, referenced_by, delete_triggers, published_by, column_settings, leaf_uniques,
+         default_privileges, attributes, partitions, default_partition, detached, drain, ownership, former,
+         taken_names, conversion, anatomy, rows, oldest_row] = t;
   io("oid", oid);
   io("schema", schema);
   io("name", name);
@@ -305,6 +306,7 @@ void Members(Io& io, Table& t) {
   io("references", references);
   io("referencedBy", referenced_by);
   io("deleteTriggers", delete_triggers);
+  io("publishedBy", published_by);
   io("columnSettings", column_settings);
   io("leafUniques", leaf_uniques);
   io("defaultPrivileges", default_privileges);
