@@ -21,7 +21,7 @@ struct Options {
 // One line a measure: smallest, middle and largest sample, and the verdict.
 //
 // Other people's work on the machine makes samples larger, never smaller.  So a
-// budget is met if the middle sample keeps it, and missed only if not even the
+// budget is met if every sample keeps it, and missed only if not even the
 // smallest does; "noisy" is what lies between.
 class Report {
  public:

@@ -256,7 +256,7 @@ class Original {
   Original& operator=(const Original&) = delete;
 
   std::string Copy() const {
-    const std::string uri = Server().CreateDatabaseFrom(DatabaseName(uri_));
+    std::string uri = Server().CreateDatabaseFrom(DatabaseName(uri_));
     LiveDatabase db(uri);
     db.Sql("UPDATE telemetry_points SET created_at = created_at WHERE hashtext(id) % 500 = 1");
     db.Sql("ANALYZE");
@@ -429,6 +429,7 @@ std::vector<double> MeasureSize(const Size& size, bool hold_budget, Report& repo
   const std::string rows = std::to_string(size.rows) + " rows";
   const Original original(size.rows);
   std::vector<Change> changes;
+  changes.reserve(static_cast<std::size_t>(size.conversions));
   for (int i = 0; i < size.conversions; ++i) changes.push_back(ConvertUnderLoad(original, size));
   Change nothing;
   Change migration;
@@ -439,6 +440,7 @@ std::vector<double> MeasureSize(const Size& size, bool hold_budget, Report& repo
 
   const auto of_each = [&](const auto& take) {
     std::vector<double> samples;
+    samples.reserve(changes.size());
     for (const Change& change : changes) samples.push_back(take(change));
     return samples;
   };
@@ -451,7 +453,7 @@ std::vector<double> MeasureSize(const Size& size, bool hold_budget, Report& repo
     }
   }
   report.Measure(rows + ": the conversion's steps", of_each([](const Change& c) { return c.seconds; }), "s");
-  const std::vector<double> waits = of_each([](const Change& c) { return c.wait; });
+  std::vector<double> waits = of_each([](const Change& c) { return c.wait; });
   if (hold_budget) {
     report.Budget("worst wait for one lock, by the server's account", waits, "ms", 50);
   } else {
@@ -512,7 +514,7 @@ double Middle(std::vector<double> samples) {
 void RunConvert(const Options& options, Report& report) {
   Size size;
   if (options.smoke) size = {20'000, 1, true, std::chrono::milliseconds(500)};
-  const std::vector<double> waits = MeasureSize(size, true, report);
+  std::vector<double> waits = MeasureSize(size, true, report);
   if (!options.full) return;
   // A migration of this one would stop the clients for as long as the rest of
   // the benchmark takes.
