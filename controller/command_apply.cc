@@ -93,10 +93,11 @@ int ApplyEach(const std::vector<Policy>& policies, const Options& options, const
         const std::string what = DescribeFor(policy, action);
         progress.Show(done, total, what, false);
         const auto* build = std::get_if<BuildIndex>(&action);
-        if (build == nullptr || !around.err_is_terminal) return;
+        if (build == nullptr) return;
         watch.emplace(around.connect, policy.connection, build->table.oid,
-                      [&progress, done, total, what](const std::string& how_far) {
+                      [&progress, done, total, what](const std::string& phase, const std::string& how_far) {
                         progress.Show(done, total, how_far + ": " + what, false);
+                        progress.Note(phase + ": " + what);
                       });
       };
       conduct.on_step = [&](const StepOutcome& step, std::size_t done, std::size_t total, bool ended) {
@@ -137,15 +138,32 @@ int ApplyOnce(const Options& options, const Surroundings& around) {
 int Unconvert(const Options& options, const Surroundings& around) {
   std::optional<std::vector<Policy>> policies = LoadOrComplain(options, around);
   if (!policies) return 1;
-  std::vector<const Policy*> again;
+  bool held = false;
+  std::vector<const Policy*> otherwise;
   for (Policy& policy : *policies) {
-    if (policy.partitioning.conversion == Partitioning::Conversion::kOnline) again.push_back(&policy);
-    policy.partitioning.conversion = Partitioning::Conversion::kRevert;
+    if (!MayAct(policy)) {
+      Complain(policy,
+               std::string("nothing is done while ") +
+                   (policy.suspend ? "spec.suspend is true" : "spec.mode is Plan"),
+               around);
+      held = true;
+    }
+    Partitioning& partitioning = policy.partitioning;
+    if (partitioning.state == Partitioning::State::kEnabled ||
+        partitioning.conversion == Partitioning::Conversion::kOnline) {
+      otherwise.push_back(&policy);
+    }
+    // The way back, and nothing else: no row goes.
+    partitioning.conversion = Partitioning::Conversion::kRevert;
+    policy.retention.reset();
   }
+  if (held) return 3;
   const int result = ApplyEach(*policies, options, around, Refused::kDoNothing);
-  for (const Policy* policy : again) {
-    around.err << "note: policy " << policy->name_space << "/" << policy->name
-               << " asks for conversion: Online; set it to Never, or the table is converted again\n";
+  for (const Policy* policy : otherwise) {
+    around.err
+        << "note: policy " << policy->name_space << "/" << policy->name
+        << " still asks for partitions: set partitioning.state: Disabled and conversion: Never to keep "
+           "the table plain (expired rows are then deleted in batches)\n";
   }
   return result;
 }

@@ -43,6 +43,7 @@ bool DoneBefore(const std::vector<Step>& steps, const std::vector<StepOutcome>& 
 ExecutorHooks HooksFor(const Conduct& conduct) {
   ExecutorHooks hooks;
   hooks.on_begin = conduct.on_begin;
+  hooks.elsewhere = conduct.elsewhere;
   // A batch comes with the number of steps before it, a step's end with one more.
   hooks.on_step = [&conduct, before = std::size_t{0}](const StepOutcome& step, std::size_t done,
                                                       std::size_t total) mutable {
@@ -84,7 +85,7 @@ class Rounds {
         return;
       }
       LookAgain();
-      if (result_.failure || result_.stood_back) return;
+      if (result_.failure || result_.stood_back || elsewhere_) return;
       // What is stale each time is no coincidence, and would never end.
       stale_rounds_ = stale_ ? stale_rounds_ + 1 : 0;
       if (stale_rounds_ == kMostStaleRounds) {
@@ -109,6 +110,7 @@ class Rounds {
     stale_ = WentStale(outcome) ? outcome.failure : std::nullopt;
     if (!stale_) result_.failure = outcome.failure;
     result_.session_lost = result_.failure && result_.failure->reason == "DatabaseUnreachable";
+    elsewhere_ = outcome.elsewhere;
     return !result_.stopped && !result_.session_lost;
   }
 
@@ -120,6 +122,7 @@ class Rounds {
   Convergence& result_;
   std::optional<Failure> stale_;
   int stale_rounds_ = 0;  // in a row
+  bool elsewhere_ = false;
 };
 
 }  // namespace

@@ -52,6 +52,7 @@ struct Conduct {
   std::function<void(const Action&, std::size_t done, std::size_t total)> on_begin = nullptr;
   // After each step (`ended`), and after each batch of a long one.
   std::function<void(const StepOutcome&, std::size_t done, std::size_t total, bool ended)> on_step;
+  std::function<void(const std::string& statement)> elsewhere = nullptr;  // ExecutorHooks
 };
 
 struct Convergence {

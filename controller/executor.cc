@@ -203,11 +203,12 @@ class Runner {
     if (transaction.repeat == Transaction::Repeat::kOnce) {
       Once(transaction, outcome);
     } else if (transaction.repeat == Transaction::Repeat::kAlone) {
-      Alone(transaction);
-    } else {
-      Batches(transaction, outcome, done, total);
+      Alone(transaction, outcome);
+    } else if (!Batches(transaction, outcome, done, total)) {
+      outcome->result = "cancelled";
+      outcome->message = "interrupted; what was done so far stays done";
     }
-    if (!stop_.stop_requested()) Apply(outcome->action, server_.time, &table_);
+    if (outcome->result == "success") Apply(outcome->action, server_.time, &table_);
   }
 
   // Who holds locks on what the step needs; empty if nobody can be seen.
@@ -259,27 +260,33 @@ class Runner {
 
   // pg_locks shows the transactions of all users.
   void AwaitOthers() {
+    // One that sits between two statements and holds no snapshot takes a new one
+    // for the next.
     constexpr char kRunning[] =
-        "SELECT l.virtualtransaction FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid "
-        "= "
-        "l.pid WHERE l.locktype = 'virtualxid' AND l.granted AND a.datname = pg_catalog.current_database() "
-        "AND "
-        "l.pid <> pg_catalog.pg_backend_pid()";
+        "SELECT l.virtualtransaction, 'pid ' || a.pid || ' (' || coalesce(nullif(a.application_name, ''), "
+        "'no "
+        "application_name') || ', ' || coalesce(a.state, 'unknown') || coalesce(', open for ' || "
+        "pg_catalog.date_trunc('second', pg_catalog.clock_timestamp() - a.xact_start)::text, '') || ')' FROM "
+        "pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid WHERE l.locktype = "
+        "'virtualxid' AND l.granted AND a.datname = pg_catalog.current_database() AND l.pid <> "
+        "pg_catalog.pg_backend_pid() AND NOT coalesce(a.state LIKE 'idle in transaction%' AND a.backend_xmin "
+        "IS NULL, false)";
     const auto running = [&] {
-      std::set<std::string> all;
-      for (const auto& row : session_.Query(kRunning).rows) all.insert(row[0].value());
+      std::map<std::string, std::string> all;
+      for (const auto& row : session_.Query(kRunning).rows) all.emplace(row[0].value(), row[1].value());
       return all;
     };
-    std::set<std::string> older = running();
+    std::map<std::string, std::string> older = running();
     const auto start = std::chrono::steady_clock::now();
     while (!older.empty() && !stop_.stop_requested()) {
       if (Elapsed(start) > kPatience) {
-        throw DatabaseError(Kind::kLockTimeout, "",
-                            "a transaction that is open still may read what is to be dropped");
+        throw DatabaseError(
+            Kind::kLockTimeout, "",
+            "a transaction that is open still may read what is to be dropped: " + older.begin()->second);
       }
       hooks_.sleep(kLookAgain);
-      const std::set<std::string> now = running();
-      std::erase_if(older, [&](const std::string& one) { return !now.contains(one); });
+      const std::map<std::string, std::string> now = running();
+      std::erase_if(older, [&](const auto& one) { return !now.contains(one.first); });
     }
   }
 
@@ -299,39 +306,20 @@ class Runner {
     }
   }
 
-  // A statement that cannot be in a transaction has what its session was given.
-  // It stalls nobody, so it may take its time, whatever the database's or the
-  // login's settings say; but a pooler would hand ours on to others.  That the
-  // term still holds is proven a moment before; what it did is seen in the
-  // catalog.
-  void Alone(const Transaction& transaction) {
+  // That the term still holds is proven a moment before; what it did is seen in
+  // the catalog.
+  void Alone(const Transaction& transaction, StepOutcome* outcome) {
     {
       Open open(session_, policy_);
       Fence();
       open.Commit();
     }
-    std::vector<std::string> names;
-    if (session_.KeepsSettings()) {
-      for (const char* setting :
-           {"statement_timeout = 0", "lock_timeout = 0", "default_transaction_read_only = off"}) {
-        session_.Query(std::string("SET ") + setting);
-        names.emplace_back(setting, std::string_view(setting).find(' '));
-      }
-      if (!policy_.connection.role.empty()) {
-        session_.Query("SET ROLE " + QuoteName(policy_.connection.role));
-        names.emplace_back("ROLE");
-      }
+    if (hooks_.elsewhere) {
+      hooks_.elsewhere(transaction.work.front());
+      outcome->result = "started";
+    } else {
+      RunAlone(session_, policy_, transaction.work.front());
     }
-    const auto restore = [&] {
-      for (const std::string& name : names) session_.Query("RESET " + name);
-    };
-    try {
-      session_.Query(transaction.work.front());
-    } catch (const DatabaseError& e) {
-      if (e.kind() != Kind::kUnreachable) restore();
-      throw;
-    }
-    restore();
   }
 
   // Takes the locks, does what is done under them and commits, or gives up, but
@@ -409,7 +397,8 @@ class Runner {
     hooks_.sleep(milliseconds(spread(random_)));
   }
 
-  void Batches(const Transaction& transaction, StepOutcome* outcome, std::size_t done, std::size_t total) {
+  // False if it was stopped in between.
+  bool Batches(const Transaction& transaction, StepOutcome* outcome, std::size_t done, std::size_t total) {
     std::int64_t pages = 0;
     if (transaction.repeat == Transaction::Repeat::kOverPages) {
       Open open(session_, policy_);
@@ -421,7 +410,7 @@ class Runner {
     }
     for (std::int64_t page = 0; !stop_.stop_requested(); page += kPagesPerBatch) {
       const bool over_pages = transaction.repeat == Transaction::Repeat::kOverPages;
-      if (over_pages && page >= pages) return;
+      if (over_pages && page >= pages) return true;
       const auto start = std::chrono::steady_clock::now();
       Open open(session_, policy_);
       Fence();
@@ -435,10 +424,11 @@ class Runner {
       }
       open.Commit();
       outcome->rows += rows;
-      if (!over_pages && rows == 0) return;
+      if (!over_pages && rows == 0) return true;
       if (hooks_.on_step) hooks_.on_step(*outcome, done, total);
       if (rows > 0) hooks_.sleep(std::max(kLeastRest, Elapsed(start)));
     }
+    return false;
   }
 
   Session& session_;
@@ -460,6 +450,31 @@ Failure FailureOf(const DatabaseError& error, const Policy& policy) {
     message += " (locks.statementTimeout is " + ToString(policy.locks.statement_timeout) + ")";
   }
   return {found.reason, message, found.person};
+}
+
+void RunAlone(Session& session, const Policy& policy, const std::string& statement) {
+  std::vector<std::string> names;
+  if (session.KeepsSettings()) {
+    for (const char* setting :
+         {"statement_timeout = 0", "lock_timeout = 0", "default_transaction_read_only = off"}) {
+      session.Query(std::string("SET ") + setting);
+      names.emplace_back(setting, std::string_view(setting).find(' '));
+    }
+    if (!policy.connection.role.empty()) {
+      session.Query("SET ROLE " + QuoteName(policy.connection.role));
+      names.emplace_back("ROLE");
+    }
+  }
+  const auto restore = [&] {
+    for (const std::string& name : names) session.Query("RESET " + name);
+  };
+  try {
+    session.Query(statement);
+  } catch (const DatabaseError& e) {
+    if (e.kind() != Kind::kUnreachable) restore();
+    throw;
+  }
+  restore();
 }
 
 void Migrate(Session& session, const Policy& policy) {
@@ -502,11 +517,20 @@ RunOutcome ExecutePlan(Session& session, const Policy& policy, const Catalog& ca
       run.steps.push_back({current->action, "success", 0, {}, ""});
       runner.Run(&run.steps.back(), i, plan.steps.size());
       if (hooks.on_step) hooks.on_step(run.steps.back(), i + 1, plan.steps.size());
+      if (run.steps.back().result == "success") continue;
+      run.elsewhere = run.steps.back().result == "started";
+      run.stopped = !run.elsewhere;
+      return run;
     }
     return run;
   } catch (const DatabaseError& e) {
     if (stop.stop_requested()) {
       run.stopped = true;
+      if (current != nullptr) {
+        run.steps.back().result = "cancelled";
+        run.steps.back().message = "interrupted, and undone";
+        if (hooks.on_step) hooks.on_step(run.steps.back(), run.steps.size(), plan.steps.size());
+      }
       return run;
     }
     if (e.kind() == Kind::kFenced) run.stood_back = true;

@@ -19,7 +19,8 @@ namespace partition_controller {
 
 struct StepOutcome {
   Action action;
-  // Metric label: "success", "lock_timeout", "cancelled", "stale", "fenced", "error".
+  // Metric label: "success", "started" (it goes on elsewhere), "lock_timeout",
+  // "cancelled", "stale", "fenced", "error".
   std::string result;
   std::int64_t rows = 0;  // deleted or moved in batches, and committed also if the step failed later
   std::chrono::duration<double> lock_wait{0};  // spent waiting for locks, all tries
@@ -33,6 +34,7 @@ struct RunOutcome {
   // The table belongs to another controller that is at work right now: no
   // failure, its work shows in the next catalog.
   bool stood_back = false;
+  bool elsewhere = false;  // the last step was started, and the rest waits for it
 };
 
 struct ExecutorHooks {
@@ -42,7 +44,15 @@ struct ExecutorHooks {
   std::function<void(std::chrono::milliseconds)> sleep;
   // Before each step; `done` are behind us.
   std::function<void(const Action&, std::size_t done, std::size_t total)> on_begin = nullptr;
+  // Takes over a statement that may run for hours and needs no transaction; see
+  // RunAlone.  Unset: the step waits for it here.
+  std::function<void(const std::string& statement)> elsewhere = nullptr;
 };
+
+// Runs a statement that cannot be in a transaction.  It stalls nobody, so it may
+// take its time, whatever the database's or the login's settings say; but a
+// pooler would hand ours on to others.  Throws DatabaseError.
+void RunAlone(Session& session, const Policy& policy, const std::string& statement);
 
 // Creates or upgrades the bookkeeping schema, if it is older than ours.  Safe
 // when several start at once.  Throws DatabaseError.

@@ -30,8 +30,7 @@ bool Rest(const std::stop_token& stop) {
   return !stop.stop_requested();
 }
 
-void Ask(Session& session, Oid table, const std::stop_token& stop,
-         const std::function<void(const std::string&)>& say) {
+void Ask(Session& session, Oid table, const std::stop_token& stop, const IndexWatch::Say& say) {
   std::string phase;
   auto since = std::chrono::steady_clock::now();
   while (Rest(stop)) {
@@ -48,16 +47,17 @@ void Ask(Session& session, Oid table, const std::stop_token& stop,
     phase = Text(row[0]);
     const auto elapsed =
         std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - since);
-    say(BuildingText(phase, row[1] ? std::optional(std::stod(*row[1])) : std::nullopt, elapsed,
-                     Number(row[2])));
+    const std::int64_t holder = Number(row[2]);
+    const std::string where = phase + (holder == 0 ? "" : ", held up by pid " + std::to_string(holder));
+    say(where, BuildingText(where, row[1] && holder == 0 ? std::optional(std::stod(*row[1])) : std::nullopt,
+                            elapsed));
   }
 }
 
 }  // namespace
 
 std::string BuildingText(const std::string& phase, std::optional<double> fraction,
-                         std::chrono::seconds elapsed, std::int64_t waits_for) {
-  if (waits_for != 0) return phase + ", held up by pid " + std::to_string(waits_for);
+                         std::chrono::seconds elapsed) {
   if (!fraction) return phase;
   std::string text = std::to_string(static_cast<int>(*fraction * 100)) + " %";
   if (elapsed >= kFirstEstimate && *fraction > 0) {
@@ -66,8 +66,7 @@ std::string BuildingText(const std::string& phase, std::optional<double> fractio
   return text + " (" + phase + ")";
 }
 
-IndexWatch::IndexWatch(const Connector& connect, const ConnectionSpec& connection, Oid table,
-                       std::function<void(const std::string&)> say)
+IndexWatch::IndexWatch(const Connector& connect, const ConnectionSpec& connection, Oid table, Say say)
     : thread_([connect, connection, table, say = std::move(say)](const std::stop_token& stop) {
         try {
           const std::unique_ptr<Session> session = connect(connection);

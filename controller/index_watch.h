@@ -18,18 +18,19 @@
 namespace partition_controller {
 
 // "34 %, about 2 min left (building index: scanning table)"; without a fraction
-// the phase alone, and whom it waits for (0: nobody).  `elapsed` is how long
-// the phase has taken so far.
+// the phase alone.  `elapsed` is how long the phase has taken so far.
 std::string BuildingText(const std::string& phase, std::optional<double> fraction,
-                         std::chrono::seconds elapsed, std::int64_t waits_for);
+                         std::chrono::seconds elapsed);
 
 // From construction to destruction, which waits for no more than one question.
 class IndexWatch {
  public:
+  // `phase` names the phase, and whom it waits for; `how_far` is BuildingText.
+  using Say = std::function<void(const std::string& phase, const std::string& how_far)>;
+
   // `say` is called on another thread.  No session to be had is no failure: there
   // is nothing to say then.
-  IndexWatch(const Connector& connect, const ConnectionSpec& connection, Oid table,
-             std::function<void(const std::string&)> say);
+  IndexWatch(const Connector& connect, const ConnectionSpec& connection, Oid table, Say say);
 
  private:
   std::jthread thread_;

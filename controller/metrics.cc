@@ -16,7 +16,8 @@ namespace partition_controller {
 namespace {
 
 // The `result` of a step (controller/executor.h).
-constexpr const char* kStepResults[] = {"success", "lock_timeout", "stale", "cancelled", "fenced", "error"};
+constexpr const char* kStepResults[] = {"success",   "started", "lock_timeout", "stale",
+                                        "cancelled", "fenced",  "error"};
 
 const prometheus::Labels kController = {{"controller", "partitionpolicy"}};
 const prometheus::Labels kQueue = {{"controller", "partitionpolicy"}, {"name", "partitionpolicy"}};

@@ -33,6 +33,13 @@ void Progress::Show(std::size_t done, std::size_t total, const std::string& what
   shown_ = true;
 }
 
+void Progress::Note(const std::string& text) {
+  const MutexLock lock(mutex_);
+  if (is_terminal_ || text == noted_) return;
+  noted_ = text;
+  out_ << Printable(text) << std::endl;
+}
+
 void Progress::Clear() {
   const MutexLock lock(mutex_);
   if (shown_) out_ << "\r\x1b[K" << std::flush;

@@ -21,6 +21,9 @@ class Progress {
   // describes was the last of them, otherwise it is under way.  From any thread.
   void Show(std::size_t done, std::size_t total, const std::string& what, bool ended);
 
+  // Elsewhere than on a terminal: a line, unless it was the last one.
+  void Note(const std::string& text);
+
   // Takes the bar away, before something else is written.
   void Clear();
 
@@ -29,6 +32,7 @@ class Progress {
   std::ostream& out_;
   const bool is_terminal_;
   bool shown_ PC_GUARDED_BY(mutex_) = false;
+  std::string noted_ PC_GUARDED_BY(mutex_);
 };
 
 }  // namespace partition_controller

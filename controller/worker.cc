@@ -41,6 +41,7 @@ bool Worker::SetPolicies(const std::vector<Policy>& policies, const std::set<Pol
     entry.failures = 0;
     // What it was doing may be what the change is meant to prevent.
     if (running_ == key) interrupt_.request_stop();
+    StopBuild(key);
     environment_.metrics.Queued();
     environment_.board.Edit(key, [&](PolicyState& state) {
       if (is_new) state = {};
@@ -55,6 +56,7 @@ bool Worker::SetPolicies(const std::vector<Policy>& policies, const std::set<Pol
       continue;
     }
     if (running_ == key) interrupt_.request_stop();
+    StopBuild(key);
     if (!existing.contains(key)) {
       if (entry.may_own) deleted_.push_back({entry.policy, now, 0});
       environment_.board.Remove(key);
@@ -91,8 +93,20 @@ void Worker::Run(const std::stop_token& stop) {
     environment_.clock.WaitUntil(next, wake);
   }
   DropSession();
+  std::list<Build> builds;
+  {
+    const MutexLock lock(mutex_);
+    builds.swap(builds_);
+  }
+  builds.clear();  // ends them
   const MutexLock lock(mutex_);
   ended_ = true;
+}
+
+void Worker::StopBuild(const PolicyKey& key) {
+  for (Build& build : builds_) {
+    if (build.key == key) build.thread.request_stop();
+  }
 }
 
 void Worker::DropSession() {

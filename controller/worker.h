@@ -7,6 +7,7 @@
 #ifndef PARTITION_CONTROLLER_CONTROLLER_WORKER_H_
 #define PARTITION_CONTROLLER_CONTROLLER_WORKER_H_
 
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -14,6 +15,7 @@
 #include <set>
 #include <stop_token>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "controller/converge.h"
@@ -52,7 +54,8 @@ class Worker {
   // Until `stop`, or until there is nothing left to look after.
   void Run(const std::stop_token& stop);
 
-  // Does all that is due; returns when to come back.
+  // Does all that is due; returns when to come back.  Indexes are built meanwhile,
+  // on threads and sessions of their own.
   Instant RunDue(const std::stop_token& stop);
 
   // Makes the statement that is running fail soon.
@@ -68,14 +71,21 @@ class Worker {
     Policy policy;
     std::uint64_t version = 0;  // grows with every change of the policy
     Instant due{};
-    int failures = 0;     // in a row
-    bool may_own = true;  // the bookkeeping may name it as the table's keeper
-    std::string refused;  // what was refused last, so that it is logged once
+    int failures = 0;                      // in a row
+    bool may_own = true;                   // the bookkeeping may name it as the table's keeper
+    std::string refused;                   // what was refused last, so that it is logged once
+    std::optional<Failure> build_failure;  // of its last index
   };
   struct Deleted {
     Policy policy;
     Instant due{};
     int failures = 0;
+  };
+  // An index that is being built; it may take hours.
+  struct Build {
+    PolicyKey key;
+    bool ended = false;
+    std::jthread thread;
   };
   struct Job {
     PolicyKey key;
@@ -107,6 +117,8 @@ class Worker {
   Seen ReadAll(const std::vector<Job>& jobs, bool reused, const std::stop_token& stop);
   void Reconcile(const Job& job, const Now& now, Catalog catalog, const std::stop_token& stop);
   Conduct ConductFor(const Policy& policy, const std::stop_token& stop);
+  void BuildElsewhere(const Policy& policy, const std::string& statement);
+  void StopBuild(const PolicyKey& key) PC_REQUIRES(mutex_);
   void Finish(const Job& job, const Convergence& result, Instant began);
   void Fail(const Job& job, const Failure& failure, Instant began);
 
@@ -126,6 +138,7 @@ class Worker {
   Instant last_look_ PC_GUARDED_BY(mutex_){};
   std::optional<Instant> beat_ PC_GUARDED_BY(mutex_);  // nothing: idle
   bool ended_ PC_GUARDED_BY(mutex_) = false;
+  std::list<Build> builds_ PC_GUARDED_BY(mutex_);
 
   Mutex session_mutex_;  // its own: a Cancel may take a while
   Session* cancellable_ PC_GUARDED_BY(session_mutex_) = nullptr;

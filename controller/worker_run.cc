@@ -32,8 +32,8 @@ void LogStep(const Policy& policy, const StepOutcome& step) {
   named.schema = policy.table.schema;
   named.name = policy.table.name;
   const std::string what = Describe(step.action, named);
-  if (step.result == "success") {
-    Log(Severity::kInfo, "Carried out step",
+  if (step.result == "success" || step.result == "started") {
+    Log(Severity::kInfo, step.result == "started" ? "Started step" : "Carried out step",
         Fields(policy, {{"action", Kind(step.action)},
                         {"step", what},
                         {"lock_wait_seconds", step.lock_wait.count()},
@@ -274,7 +274,46 @@ Conduct Worker::ConductFor(const Policy& policy, const std::stop_token& stop) {
           .acknowledged = environment_.acknowledged,
           .holder = environment_.holder,
           .stop = stop,
-          .on_step = on_step};
+          .on_step = on_step,
+          .elsewhere = [this, &policy](const std::string& statement) { BuildElsewhere(policy, statement); }};
+}
+
+void Worker::BuildElsewhere(const Policy& policy, const std::string& statement) {
+  const PolicyKey key = KeyOf(policy);
+  const MutexLock lock(mutex_);
+  std::erase_if(builds_, [](const Build& build) { return build.ended; });
+  // The catalog does not show it yet.
+  if (std::any_of(builds_.begin(), builds_.end(), [&](const Build& build) { return build.key == key; }))
+    return;
+  Build& build = builds_.emplace_back();
+  build.key = key;
+  build.thread = std::jthread([this, policy, statement, &build](const std::stop_token& stop) {
+    const Instant began = environment_.clock.Now();
+    std::optional<Failure> failure;
+    try {
+      const std::unique_ptr<Session> session = environment_.connect(connection_);
+      const std::stop_callback cancel(stop, [&session] { session->Cancel(); });
+      RunAlone(*session, policy, statement);
+    } catch (const DatabaseError& error) {
+      failure = FailureOf(error, policy);
+    } catch (const ConnectionProblem& problem) {
+      failure = Failure{"ConnectionNotFound", problem.what(), true};
+    }
+    const double seconds = Seconds(environment_.clock.Now() - began);
+    if (failure) {
+      Log(Severity::kWarning, stop.stop_requested() ? "Gave up building index" : "Could not build index",
+          Fields(policy, {{"error", failure->message}, {"seconds", seconds}}));
+    } else {
+      Log(Severity::kInfo, "Built index", Fields(policy, {{"seconds", seconds}}));
+    }
+    const MutexLock done(mutex_);
+    build.ended = true;
+    const auto entry = entries_.find(KeyOf(policy));
+    if (entry == entries_.end()) return;
+    entry->second.build_failure = failure;
+    if (!failure) entry->second.due = environment_.clock.Now();
+    wake_.request_stop();
+  });
 }
 
 void Worker::Finish(const Job& job, const Convergence& result, Instant began) {
@@ -294,8 +333,10 @@ void Worker::Finish(const Job& job, const Convergence& result, Instant began) {
   const Instant next = std::max(entry->due, not_before_);
   environment_.board.Edit(job.key, [&](PolicyState& state) {
     Observe(job.policy, last.catalog, last.plan, &state);
-    if (!result.session_lost)
-      state.conditions = ConditionsOf(job.policy, last.catalog, last.plan, result.failure);
+    if (!result.session_lost) {
+      state.conditions = ConditionsOf(job.policy, last.catalog, last.plan,
+                                      result.failure ? result.failure : entry->build_failure);
+    }
     state.tried = true;
     state.failures = entry->failures;
     state.last_run = now;

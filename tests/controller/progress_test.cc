@@ -33,6 +33,16 @@ TEST(ProgressTest, OnATerminalABarIsRedrawnAndTakenAway) {
   EXPECT_TRUE(out.str().ends_with("\r\x1b[K"));
 }
 
+TEST(ProgressTest, NotesAreLinesWhereThereIsNoBar) {
+  std::ostringstream out;
+  Progress progress(out, false);
+  for (const char* text : {"waiting", "waiting", "scanning", "waiting"}) progress.Note(text);
+  EXPECT_EQ(out.str(), "waiting\nscanning\nwaiting\n");
+  std::ostringstream terminal;
+  Progress(terminal, true).Note("waiting");
+  EXPECT_EQ(terminal.str(), "");
+}
+
 TEST(ProgressTest, LongStepsFitALine) {
   std::ostringstream out;
   Progress progress(out, true);

@@ -766,9 +766,9 @@ TEST_F(Converted, AnIndexThatIsBeingBuiltIsWatched) {
   std::set<std::string> said;
   {
     const IndexWatch watch([this](const ConnectionSpec&) { return ConnectPostgres(db_->uri()); }, {}, table,
-                           [&](const std::string& text) {
+                           [&](const std::string& phase, const std::string&) {
                              const std::lock_guard lock(mutex);
-                             said.insert(text);
+                             said.insert(phase);
                            });
     std::jthread build([this] { db_->Sql("CREATE UNIQUE INDEX CONCURRENTLY with_time ON points (id, ts)"); });
     EXPECT_TRUE(Eventually(

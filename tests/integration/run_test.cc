@@ -197,7 +197,7 @@ TEST_F(Running, TwoAtOnceWithPoliciesThatChange) {
   Ingest ingest(uri_);
   const Controller first = Start();
   const Controller second = Start();
-  for (int round = 0; round < 2; ++round) {
+  for (int round = 0; round < 5; ++round) {
     for (const std::vector<std::string>& version : versions) {
       folder_.Write("policy.yaml", Quick(version).Text());
       std::this_thread::sleep_for(milliseconds(2'200));
@@ -305,6 +305,8 @@ TEST_F(Running, EndsWellInMidWork) {
   EXPECT_EQ(deleting.process->Wait(seconds(20)), 0);
   const std::int64_t left = database_->Number("SELECT count(*) FROM points");
   EXPECT_GT(left, 0) << "the test was too slow to say anything";
+  EXPECT_THAT(deleting.process->Err(), HasSubstr("interrupted"));
+  EXPECT_THAT(deleting.process->Err(), Not(HasSubstr("Carried out step")));
   EXPECT_EQ(database_->Number(
                 "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'partition-controller'"),
             0);
@@ -321,6 +323,40 @@ TEST_F(Running, EndsWellInMidWork) {
   EXPECT_EQ(waiting.process->Wait(seconds(20)), 0);
   EXPECT_EQ(database_->Number("SELECT count(*) FROM points"), left);
   holder.Sql("COMMIT");
+}
+
+// An index may take hours; what else is to be done in the database does not
+// wait for it.
+TEST_F(Running, OtherTablesGoOnWhileAnIndexIsBuilt) {
+  database_->Sql(
+      "CREATE TABLE plain (id int PRIMARY KEY, ts timestamptz NOT NULL); CREATE TABLE points (ts timestamptz "
+      "NOT NULL, v int) PARTITION BY RANGE (ts)");
+  // It waits for this one.
+  LiveDatabase writer(uri_);
+  writer.Sql("BEGIN; INSERT INTO plain VALUES (1, now())");
+  const char* convert = "partitioning: {premake: 2, conversion: Online, uniqueness: PerPartition}";
+  folder_.Write("plain.yaml", Quick({convert}, "plain").Text());
+  const Controller controller = Start();
+  const auto building = [&] {
+    return database_->Number("SELECT count(*) FROM pg_stat_progress_create_index") > 0;
+  };
+  ASSERT_TRUE(Eventually(building));
+  folder_.Write("points.yaml", Quick({"partitioning: {premake: 2}"}).Text());
+  EXPECT_TRUE(Eventually([&] { return CountPartitions() == 4; }));
+  EXPECT_TRUE(building());
+  EXPECT_THAT(Page(controller.port, "/metrics"), HasSubstr("action=\"build_index\",result=\"started\"} 1"));
+  // It ends with the controller, and another one begins where it was.
+  controller.process->Signal(SIGTERM);
+  EXPECT_EQ(controller.process->Wait(seconds(20)), 0);
+  EXPECT_FALSE(building());
+  EXPECT_THAT(controller.process->Err(), HasSubstr("Started step"));
+  EXPECT_THAT(controller.process->Err(), HasSubstr("Gave up building index"));
+  writer.Sql("COMMIT");
+  Start();
+  EXPECT_TRUE(Eventually(
+      [&] { return database_->Value("SELECT relkind FROM pg_class WHERE relname = 'plain'") == "p"; },
+      seconds(60)));
+  EXPECT_EQ(database_->Number("SELECT count(*) FROM pg_index WHERE NOT indisvalid"), 0);
 }
 
 // Files come, change, break and go; one that is broken, one whose database is
