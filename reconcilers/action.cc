@@ -163,7 +163,8 @@ std::string Describe(const Action& action, const Table& table) {
           [&](const UnfenceConversion&) { return "divert no rows from " + Quoted(table) + " any more"; },
           [&](const AbandonConversion& a) {
             return "remove what was prepared to convert " + Quoted(table) + ": " +
-                   QuoteName(table.schema, a.conversion.parent_name) + ", whose rows go back";
+                   QuoteName(table.schema, a.conversion.parent_name) +
+                   ", whose rows go back, but for those with a key that " + Quoted(table) + " has already";
           },
           [&](const BeginRevert& a) {
             return "make " + Quoted(table) + " the plain table again that is its partition " +

@@ -29,6 +29,13 @@ constexpr std::int64_t kBytesPerSecond = 4 << 20;
 // A fence this close to the present would soon divert what clients write now.
 constexpr std::chrono::minutes kTooClose{10};
 
+// On the key's axis: never earlier than what clients write now, whatever --now
+// says, but in a test database.
+Instant Present(const Planning& p) {
+  if (p.server.test_database) return p.key_now;
+  return std::max(p.key_now, ToKeyTime(p.server.time, p.policy.partitioning, p.key));
+}
+
 TableRef PlainRef(const Planning& p) { return {p.table.oid, p.table.schema, p.table.name, ""}; }
 
 // "1.2 GiB", "340 MiB".
@@ -150,8 +157,9 @@ Instant ConversionCut(const Planning& p) {
   if (p.table.conversion) return p.table.conversion->cut;
   const auto lead =
       kLeastLead + std::chrono::seconds(p.table.anatomy ? p.table.anatomy->bytes / kBytesPerSecond : 0);
-  Instant cut = NextPeriod(PeriodStart(p.key_now, p.calendar), p.calendar);
-  while (cut < p.key_now + lead) cut = NextPeriod(cut, p.calendar);
+  const Instant now = Present(p);
+  Instant cut = NextPeriod(PeriodStart(now, p.calendar), p.calendar);
+  while (cut < now + lead) cut = NextPeriod(cut, p.calendar);
   return cut;
 }
 
@@ -179,13 +187,18 @@ void Convert(Planning& p) {
     GiveUp(p, true, "the table has been altered since the conversion began");
     return;
   }
-  if (known && known->cut < p.key_now + kTooClose) {
+  if (known && known->cut < Present(p) + kTooClose) {
     GiveUp(
         p, true,
         "the cut " + ToString(Bound::At(known->cut)) + " is no longer far enough ahead; a later one follows");
     return;
   }
   AdviseConversion(p);
+  if (known && known->state == State::kFenced) {
+    p.plan.advice.push_back("rows for a time from " + ToString(Bound::At(known->cut)) +
+                            " on that were written since the fence are out of sight until the tables are "
+                            "swapped, which must be before then; conversion: Never takes the fence down");
+  }
   if (!known) Prepare(p);
   if (!ProvideKeyIndex(p)) return;
   if (known->state == State::kPrepared) {
@@ -208,7 +221,6 @@ bool NeedsAnatomy(const Policy& policy, const Catalog& catalog) {
   const Partitioning& wanted = policy.partitioning;
   if (table.kind == Table::Kind::kPartitioned) {
     return table.conversion && table.conversion->no_way_back.empty() &&
-           wanted.state == Partitioning::State::kEnabled &&
            wanted.conversion == Partitioning::Conversion::kRevert;
   }
   if (table.kind != Table::Kind::kPlain) return false;

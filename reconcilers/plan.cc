@@ -173,7 +173,7 @@ Plan MakePlan(const Policy& policy, const Catalog& catalog, const Now& now, cons
   if (partitioned) {
     Repair(planning);
     const bool back = policy.partitioning.conversion == Partitioning::Conversion::kRevert;
-    if (back && planning.enabled && Revert(planning)) return std::move(planning.plan);
+    if (back && Revert(planning)) return std::move(planning.plan);
     Restore(planning);
     ClearDefault(planning);
     Provision(planning);
@@ -230,16 +230,19 @@ std::vector<TableRef> ProbeOldest(const Policy& policy, const Catalog& catalog, 
   const Planning planning(policy, catalog, now);
   const Table& table = planning.table;
   if (table.kind == Table::Kind::kPlain) {
-    if (!planning.enabled) leaves.push_back({table.oid, table.schema, table.name, ""});
+    // To be deleted; or, of one that is to be converted, to say what will be.
+    if (!planning.enabled || (table.has_time_index && NeedsAnatomy(policy, catalog))) {
+      leaves.push_back({table.oid, table.schema, table.name, ""});
+    }
     return leaves;
   }
   for (const Partition& partition : table.partitions) {
     if (partition.kind != Partition::Kind::kTable || !partition.range || partition.detach_pending) continue;
     const bool starts_expired = partition.range->from < Bound::At(*planning.cutoff);
-    const bool history = partition.range->from.kind == Bound::Kind::kMinValue &&
-                         partition.range->to > Bound::At(*planning.cutoff) &&
-                         policy.partitioning.history_deletes;
-    if (planning.enabled ? history : starts_expired) leaves.push_back(RefOf(partition));
+    const bool history = partition.range->from.kind == Bound::Kind::kMinValue;
+    if (history && !policy.partitioning.history_deletes) continue;
+    const bool reaches_on = partition.range->to > Bound::At(*planning.cutoff);
+    if (planning.enabled ? history && reaches_on : starts_expired) leaves.push_back(RefOf(partition));
   }
   return leaves;
 }

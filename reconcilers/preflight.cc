@@ -93,8 +93,17 @@ bool CheckTable(Planning& p, const Catalog& catalog) {
 void CheckShape(Planning& p) {
   const Table& table = p.table;
   if (table.kind == Table::Kind::kPlain) {
-    const bool expected =
-        p.policy.partitioning.conversion != Partitioning::Conversion::kNever || table.conversion;
+    const Partitioning::Conversion wanted = p.policy.partitioning.conversion;
+    const bool expected = wanted != Partitioning::Conversion::kNever || table.conversion;
+    if (p.enabled && wanted == Partitioning::Conversion::kRevert && !table.conversion && p.policy.retention) {
+      p.Refuse("PlainForGood",
+               p.Name() +
+                   " is plain, as conversion: Revert wants it, and nothing of it expires while "
+                   "partitioning.state is Enabled",
+               "set partitioning.state: Disabled to have expired rows deleted in batches, or conversion: "
+               "Online to have it partitioned again",
+               true);
+    }
     if (p.enabled && !expected) {
       p.Refuse("NotPartitioned", p.Name() + " is not partitioned, and partitioning.state is Enabled",
                "set partitioning.conversion: Online to have it partitioned by RANGE (" +

@@ -16,6 +16,7 @@
 namespace partition_controller {
 namespace {
 
+using testing::AllOf;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -129,6 +130,18 @@ class WayBack : public testing::Test {
   Convergence GoBack(const char* now = "2026-12-05T00:00:00Z") {
     policy_.partitioning.conversion = Partitioning::Conversion::kRevert;
     return ConvergeOn(db_->uri(), policy_, At(now));
+  }
+  // Until the partitions are children of the plain table, with their rows.
+  void BeginToGoBack() {
+    std::stop_source stop;
+    Approach approach = At("2026-12-05T00:00:00Z");
+    approach.stop = stop.get_token();
+    approach.on_step = [&](const StepOutcome& step) {
+      if (std::holds_alternative<BeginRevert>(step.action)) stop.request_stop();
+    };
+    policy_.partitioning.conversion = Partitioning::Conversion::kRevert;
+    EXPECT_TRUE(ConvergeOn(db_->uri(), policy_, approach).stopped);
+    ASSERT_EQ(db_->Number("SELECT count(*) FROM ONLY points"), 1'000);
   }
   // What is said of a way back that is closed; nothing may have changed.
   std::string WhyClosed() {
@@ -274,7 +287,8 @@ TEST_F(WayBack, StaysOpenWhereHistoryDeletesAreOff) {
   policy_.partitioning.history_deletes = false;
   Convert();
   EXPECT_EQ(db_->Number("SELECT count(*) FROM points"), 1'000);
-  EXPECT_EQ(TroubleWith(GoBack("2026-11-23T00:00:00Z")), "");
+  // It is plain then, which is not what `state: Enabled` keeps in order.
+  EXPECT_THAT(TroubleWith(GoBack("2026-11-23T00:00:00Z")), HasSubstr("PlainForGood"));
   EXPECT_EQ(db_->Number("SELECT count(*) FROM ONLY points"), 1'000);
 }
 
@@ -348,15 +362,7 @@ TEST_F(WayBack, PassesOverWhatIsReplayed) {
   CreatePoints();
   Convert();
   db_->Sql("INSERT INTO points VALUES (5001, 'new', '2026-12-07', 1), (5002, 'other', '2026-12-08', 1)");
-  std::stop_source stop;
-  Approach approach = At("2026-12-05T00:00:00Z");
-  approach.stop = stop.get_token();
-  approach.on_step = [&](const StepOutcome& step) {
-    if (std::holds_alternative<BeginRevert>(step.action)) stop.request_stop();
-  };
-  policy_.partitioning.conversion = Partitioning::Conversion::kRevert;
-  EXPECT_TRUE(ConvergeOn(db_->uri(), policy_, approach).stopped);
-  ASSERT_EQ(db_->Number("SELECT count(*) FROM ONLY points"), 1'000);
+  BeginToGoBack();
   const char* replay =
       "INSERT INTO points VALUES (6001, 'new', '2026-12-07', 2), (5002, 'else', '2026-12-08', 2), (6003, "
       "'third', '2026-12-07', 3), (6004, 'other', '2026-12-09', 4) ON CONFLICT DO NOTHING";
@@ -451,7 +457,7 @@ TEST_F(WayBack, TheCommandSaysHowItWent) {
   };
   const Finished done = unconvert();
   EXPECT_EQ(done.code, 0) << done.err;
-  EXPECT_THAT(done.err, HasSubstr("set it to Never, or the table is converted again"));
+  EXPECT_THAT(done.err, HasSubstr("set partitioning.state: Disabled and conversion: Never"));
   EXPECT_EQ(db_->Number("SELECT count(*) FROM ONLY points"), 1'000);
   // There is nothing left to do.
   EXPECT_EQ(unconvert().code, 0);
@@ -465,6 +471,81 @@ TEST_F(WayBack, TheCommandSaysHowItWent) {
   EXPECT_THAT(refused.out, HasSubstr("partition \"x\" was dropped"));
   EXPECT_THAT(refused.out, Not(HasSubstr("Carried out for policy default/points: 1")));
   EXPECT_EQ(db_->Fingerprint(), before);
+}
+
+// Whatever else the policy asks for: the command takes no row out.
+TEST_F(WayBack, TheCommandDeletesNothing) {
+  CreatePoints();
+  policy_.partitioning.conversion = Partitioning::Conversion::kOnline;
+  ASSERT_EQ(TroubleWith(ConvergeOn(db_->uri(), policy_)), "");
+  const ScratchFolder folder;
+  PolicyFile file;
+  const auto unconvert = [&](const char* state, const char* more) {
+    file.spec = {
+        std::string("partitioning: {premake: 2, conversion: Never, uniqueness: PerPartition, state: ") +
+            state + "}",
+        "retention: {keep: 1d, action: Drop}", more};
+    return RunProgram(
+        Program({"unconvert", "--spec", folder.Write("policy.yaml", file.Text())}),
+        {.environment = {{"DATABASE_URL", db_->uri()}}, .directory = "/", .unprivileged = false});
+  };
+  const std::string before = db_->Fingerprint();
+  const Finished held = unconvert("Disabled", "suspend: true");
+  EXPECT_EQ(held.code, 3);
+  EXPECT_THAT(held.err, HasSubstr("nothing is done while spec.suspend is true"));
+  EXPECT_EQ(unconvert("Disabled", "mode: Plan").code, 3);
+  EXPECT_EQ(db_->Fingerprint(), before);
+  const Finished done = unconvert("Disabled", "suspend: false");
+  EXPECT_EQ(done.code, 0) << done.err;
+  EXPECT_EQ(done.err.find("note:"), std::string::npos);
+  EXPECT_EQ(db_->Number("SELECT count(*) FROM ONLY points"), 1'000);
+  EXPECT_EQ(unconvert("Enabled", "suspend: false").code, 0);
+  EXPECT_EQ(db_->Number("SELECT count(*) FROM ONLY points"), 1'000);
+}
+
+// Which wish makes a table that is plain again one whose rows expire.
+TEST_F(WayBack, EndsInATableThatKeepsItsRetention) {
+  CreatePoints();
+  Convert();
+  policy_.partitioning.state = Partitioning::State::kDisabled;
+  policy_.partitioning.history_deletes = false;
+  policy_.retention = Keep("1mo");
+  EXPECT_EQ(TroubleWith(GoBack("2026-11-23T00:00:00Z")), "");
+  EXPECT_EQ(db_->Value("SELECT relkind FROM pg_class WHERE relname = 'points'"), "r");
+  // It was the way back first, then what expired.
+  EXPECT_EQ(db_->Number("SELECT count(*) FROM ONLY points WHERE ts < '2026-10-23'"), 0);
+  EXPECT_GT(db_->Number("SELECT count(*) FROM ONLY points"), 400);
+  policy_.partitioning.state = Partitioning::State::kEnabled;
+  const Plan plan = See(db_->uri(), policy_, At("2026-11-23T00:00:00Z")).plan;
+  EXPECT_THAT(Codes(plan), ElementsAre("PlainForGood"));
+  policy_.partitioning.state = Partitioning::State::kDisabled;
+  policy_.partitioning.conversion = Partitioning::Conversion::kNever;
+  EXPECT_EQ(TroubleWith(ConvergeOn(db_->uri(), policy_, At("2026-11-23T00:00:00Z"))), "");
+}
+
+// Somebody who waits learns for whom.
+TEST_F(WayBack, NamesTheTransactionThatIsInTheWay) {
+  CreatePoints();
+  Convert();
+  db_->Sql("INSERT INTO points VALUES (5001, 'new', '2026-12-07', 1)");
+  BeginToGoBack();
+  pqxx::connection other(db_->uri());
+  pqxx::nontransaction session(other);
+  // One that holds no snapshot is in nobody's way.
+  db_->Sql("CREATE TABLE unrelated (a int)");
+  session.exec("BEGIN; INSERT INTO unrelated VALUES (1)");
+  session.exec("SELECT 1");
+  pqxx::connection reader(db_->uri());
+  pqxx::nontransaction snapshot(reader);
+  snapshot.exec("SET application_name = 'report'; BEGIN ISOLATION LEVEL REPEATABLE READ");
+  snapshot.exec("SELECT count(*) FROM unrelated");
+  EXPECT_THAT(TroubleWith(GoBack()),
+              AllOf(HasSubstr("may read what is to be dropped: pid " + std::to_string(reader.backendpid())),
+                    HasSubstr("report, idle in transaction")));
+  EXPECT_EQ(db_->Number("SELECT count(*) FROM points"), 1'001);
+  snapshot.exec("COMMIT");
+  EXPECT_EQ(TroubleWith(GoBack()), "");
+  session.exec("ROLLBACK");
 }
 
 }  // namespace

@@ -304,5 +304,38 @@ TEST_F(Convert, WaitsForACloserLook) {
   EXPECT_THAT(Codes(), IsEmpty());
 }
 
+// What retention does to the history right after the swap is no surprise.
+TEST_F(Convert, SaysWhatWillExpire) {
+  policy_.retention.emplace();
+  policy_.retention->keep = {90, CalendarDuration::Unit::kDay};
+  policy_.retention->action = Retention::Action::kDrop;
+  const auto said = [&] {
+    const std::vector<std::string> advice = Make().advice;
+    return std::any_of(advice.begin(), advice.end(), [](const std::string& one) {
+      return one.find("are deleted in batches, in the same run") != std::string::npos;
+    });
+  };
+  EXPECT_FALSE(said());
+  catalog_.table->oldest_row = At("2026-08-24T20:30:59Z");
+  EXPECT_TRUE(said());
+  policy_.partitioning.history_deletes = false;
+  EXPECT_FALSE(said());
+  policy_.partitioning.history_deletes = true;
+  catalog_.table->oldest_row = At("2026-08-24T20:31:00Z");
+  EXPECT_FALSE(said());
+}
+
+// The present of the clients, not a preview's, is what the cut must lie beyond.
+TEST_F(Convert, CutsAheadOfTheServersClock) {
+  const Now past{At("2026-10-15T00:00:00Z"), true};
+  const auto cut = [&] {
+    const Plan plan = MakePlan(policy_, catalog_, past);
+    return ToString(std::get<PrepareConversion>(plan.steps.at(0).action).conversion.cut);
+  };
+  EXPECT_EQ(cut(), "2026-12-01T00:00:00Z");
+  catalog_.server.test_database = true;
+  EXPECT_EQ(cut(), "2026-11-01T00:00:00Z");
+}
+
 }  // namespace
 }  // namespace partition_controller

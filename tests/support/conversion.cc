@@ -72,7 +72,7 @@ void ConversionTest::ExpectNoTraceAfterNever() {
 }
 
 std::string ConversionTest::MakeRole(const std::string& name, const std::string& options) {
-  const std::string role = DatabaseName(db_->uri()) + "_" + name;
+  std::string role = DatabaseName(db_->uri()) + "_" + name;
   db_->Sql("CREATE ROLE " + role + " " + options);
   return role;
 }
