@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
 #include "controller/connection.h"
 #include "tests/fakes/fake_clock.h"
 #include "tests/fakes/fake_database.h"
@@ -213,6 +217,133 @@ TEST_F(WorkerTest, AStandingBackControllerReturnsSoon) {
   EXPECT_EQ(RunDue(), points_.locks.timeout);
   EXPECT_EQ(State("points")->failures, 0);
   EXPECT_THAT(metrics_.Render(), HasSubstr("result=\"requeue\"} 1\n"));
+}
+
+// A statement that takes until somebody lets it end.
+class Slow {
+ public:
+  enum class End { kWell, kBadly, kCancelled };
+
+  void Finish(End end) {
+    const std::lock_guard lock(mutex_);
+    end_ = end;
+    changed_.notify_all();
+  }
+  // Whether it has begun, and has ended.
+  bool Began() {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, seconds(60), [&] { return began_; });
+  }
+  bool WasCancelled() {
+    const std::lock_guard lock(mutex_);
+    return end_ == End::kCancelled;
+  }
+
+  std::unique_ptr<Session> Connect() { return std::make_unique<SlowSession>(*this); }
+
+ private:
+  class SlowSession : public FakeSession {
+   public:
+    explicit SlowSession(Slow& slow) : slow_(slow) {}
+    Result Query(const std::string& sql, const std::vector<std::optional<std::string>>&) override {
+      EXPECT_EQ(sql, "CREATE INDEX CONCURRENTLY");
+      std::unique_lock lock(slow_.mutex_);
+      slow_.began_ = true;
+      slow_.changed_.notify_all();
+      slow_.changed_.wait(lock, [&] { return slow_.end_.has_value(); });
+      if (slow_.end_ == End::kWell) return {};
+      throw DatabaseError(
+          slow_.end_ == End::kBadly ? DatabaseError::Kind::kOther : DatabaseError::Kind::kCancelled, "",
+          "no space left on device");
+    }
+    void Cancel() noexcept override { slow_.Finish(End::kCancelled); }
+
+   private:
+    Slow& slow_;
+  };
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool began_ = false;
+  std::optional<End> end_;
+};
+
+// The first run of `points` starts an index, and no other does.
+class IndexElsewhere : public WorkerTest {
+ protected:
+  IndexElsewhere() {
+    environment_.connect = [this, connect = environment_.connect](const ConnectionSpec& connection) {
+      return connections_++ == 0 ? connect(connection) : slow_.Connect();
+    };
+    environment_.operations.execute = [this, execute = environment_.operations.execute](
+                                          Session& session, const Policy& policy, const Catalog& catalog,
+                                          const Plan& plan, const std::string& holder,
+                                          const std::stop_token& stop, const ExecutorHooks& hooks) {
+      if (policy.table.name != "points" || started_) {
+        return execute(session, policy, catalog, plan, holder, stop, hooks);
+      }
+      started_ = true;
+      hooks.elsewhere("CREATE INDEX CONCURRENTLY");
+      RunOutcome run;
+      run.steps.push_back({BuildIndex{}, "started", 0, {}, ""});
+      hooks.on_step(run.steps.back(), 1, 1);
+      run.elsewhere = true;
+      return run;
+    };
+    Give({points_, alarms_});
+    worker_.RunDue(stop_.get_token());
+    // Nobody waits for it.
+    EXPECT_EQ(Ready("alarms"), "True AsDeclared");
+    EXPECT_TRUE(slow_.Began());
+    EXPECT_FALSE(worker_.Stuck());
+  }
+  // The thread ends before what it uses.
+  ~IndexElsewhere() override {
+    stop_.request_stop();
+    worker_.Run(stop_.get_token());
+  }
+  // Runs what is due until `done`.
+  bool RunUntil(const std::function<bool()>& done) {
+    for (int i = 0; i < 6'000 && !done(); ++i) {
+      worker_.RunDue(stop_.get_token());
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return done();
+  }
+
+  Slow slow_;
+  int connections_ = 0;
+  bool started_ = false;
+};
+
+TEST_F(IndexElsewhere, ItsPolicyGoesOnAsSoonAsItIsBuilt) {
+  EXPECT_THAT(database_.table("points").partitions, IsEmpty());
+  slow_.Finish(Slow::End::kWell);
+  // The clock stands still: it is not the period that brings it back.
+  EXPECT_TRUE(RunUntil([&] { return !database_.table("points").partitions.empty(); }));
+  EXPECT_EQ(Ready("points"), "True AsDeclared");
+  EXPECT_THAT(metrics_.Render(), HasSubstr("action=\"build_index\",result=\"started\"} 1\n"));
+}
+
+TEST_F(IndexElsewhere, ThatItFailedIsSaid) {
+  slow_.Finish(Slow::End::kBadly);
+  EXPECT_TRUE(RunUntil([&] {
+    clock_.Advance(minutes(1));
+    return Ready("points") == "False DatabaseError";
+  }));
+  EXPECT_EQ(Ready("alarms"), "True AsDeclared");
+}
+
+TEST_F(IndexElsewhere, ItEndsWithTheWishForIt) {
+  points_.suspend = true;
+  Give({points_, alarms_});
+  EXPECT_TRUE(slow_.WasCancelled());
+}
+
+TEST_F(IndexElsewhere, ItEndsWithTheWorker) {
+  stop_.request_stop();
+  worker_.Run(stop_.get_token());
+  EXPECT_TRUE(slow_.WasCancelled());
 }
 
 TEST_F(WorkerTest, ASuspendedPolicyIsReportedAndLeftAlone) {
