@@ -37,6 +37,7 @@ class AnatomyReader {
     ReadComments();
     ReadDependents();
     ReadChildren();
+    ReadTimes();
     return std::move(anatomy_);
   }
 
@@ -408,6 +409,20 @@ class AnatomyReader {
         "'%:relid ' || $1 || ' %' ORDER BY 1 LIMIT 20",
         {oid_, time_column_});
     for (const Row& row : found.rows) anatomy_.dependents.push_back(Text(row[0]));
+  }
+
+  // Infinity is no time.
+  void ReadTimes() {
+    if (table_.kind != Table::Kind::kPlain || !table_.has_time_index) return;
+    const std::string column = QuoteName(time_column_);
+    const Row row = session_
+                        .Query("SELECT (extract(epoch FROM min(" + column +
+                               ")) * 1000000)::bigint, (extract(epoch FROM max(" + column +
+                               ")) * 1000000)::bigint FROM ONLY " + QuoteName(table_.schema, table_.name) +
+                               " WHERE " + column + " > '-infinity' AND " + column + " < 'infinity'")
+                        .rows.at(0);
+    if (row[0]) anatomy_.first = Micros(row[0]);
+    if (row[1]) anatomy_.last = Micros(row[1]);
   }
 
   // On the way back each is asked for one row, and for one that may move.

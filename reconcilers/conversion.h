@@ -161,6 +161,10 @@ struct Anatomy {
   std::int64_t bytes = 0;               // without indexes
   std::int64_t rows_beyond = 0;         // from the cut on; at most a million are counted
   std::int64_t oldest_transaction = 0;  // seconds that the oldest one on the server has been open
+  // The first and the last time, on the key's axis; of a plain table that an
+  // index tells it of.
+  std::optional<Instant> first;
+  std::optional<Instant> last;
   bool operator==(const Anatomy&) const = default;
 };
 

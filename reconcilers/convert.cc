@@ -103,7 +103,13 @@ void Prepare(Planning& p) {
     taken.insert(prepare.partitions.back().name);
   }
   prepare.default_name = DefaultName(p.table.name, taken);
-  p.Do(std::move(prepare), "conversion is Online: the table becomes the partition of everything before " +
+  const Anatomy& anatomy = *p.table.anatomy;
+  const std::string times = anatomy.first && anatomy.last
+                                ? ", with rows from " + ToString(Bound::At(*anatomy.first)) + " to " +
+                                      ToString(Bound::At(*anatomy.last)) + ","
+                                : std::string();
+  p.Do(std::move(prepare), "conversion is Online: the table" + times +
+                               " becomes the partition of everything before " +
                                ToString(Bound::At(ConversionCut(p))) + ", and no row of it moves");
 }
 

@@ -353,12 +353,12 @@ void AdviseConversion(Planning& p) {
         " do not get the rows beyond the cut that are moved, or come before the swap: copy "
         "them there when it is done");
   }
-  const std::optional<Instant>& oldest = p.table.oldest_row;
+  const std::optional<Instant>& expired = p.table.oldest_row;
   if (p.policy.retention && p.policy.retention->action == Retention::Action::kDrop &&
-      p.policy.partitioning.history_deletes && oldest && *oldest < *p.cutoff) {
+      p.policy.partitioning.history_deletes && expired && *expired < *p.cutoff) {
     p.plan.advice.push_back("once the table is converted, its rows before " + ToString(Bound::At(*p.cutoff)) +
-                            " (keep " + ToString(p.policy.retention->keep) + "; the oldest is of " +
-                            ToString(Bound::At(*oldest)) +
+                            " (keep " + ToString(p.policy.retention->keep) + "; there is one of " +
+                            ToString(Bound::At(*expired)) +
                             ") are deleted in batches, in the same run, and that ends the way back; "
                             "historyDeletes: Disabled leaves "
                             "them until all of the history has expired");

@@ -601,6 +601,17 @@ TEST_F(Converted, UnloggedWithOptionsInATablespace) {
 }
 
 // Indexes of every kind keep their names, and no ATTACH builds one.
+TEST_F(Converted, ThePlanSaysFromWhenToWhenItsRowsAre) {
+  db_->Sql(
+      "CREATE TABLE points (id int PRIMARY KEY, ts timestamptz NOT NULL); INSERT INTO points VALUES (1, "
+      "'2026-10-01 01:02:03+00'), (2, '2026-11-01'), (3, '2026-11-02 03:04:05+00'), (4, 'infinity'), (5, "
+      "'-infinity')");
+  EXPECT_THAT(See().steps.at(0).reason, Not(HasSubstr("with rows from")));
+  db_->Sql("CREATE INDEX ON points (ts)");
+  EXPECT_THAT(See().steps.at(0).reason,
+              HasSubstr("with rows from 2026-10-01T01:02:03Z to 2026-11-02T03:04:05Z, becomes"));
+}
+
 TEST_F(Converted, IndexesOfEveryKind) {
   db_->Sql(R"(
     CREATE TABLE points (id int, ts timestamptz NOT NULL, d text, v numeric, j jsonb, w int,

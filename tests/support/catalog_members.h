@@ -249,7 +249,7 @@ void Members(Io& io, Anatomy& a) {
   auto& [shape, indexes, constraints, triggers, row_policies, row_security, force_row_security, views,
          publications, sequences, acl, column_grants, short_of_rights, comments, comment, dependents,
          empty_children, stuck_children, temporary, typed, inherits, has_rules, key_generated, subscribed,
-         policed, bytes, rows_beyond, oldest_transaction] = a;
+         policed, bytes, rows_beyond, oldest_transaction, first, last] = a;
   io("shape", shape);
   io("indexes", indexes);
   io("constraints", constraints);
@@ -278,6 +278,8 @@ void Members(Io& io, Anatomy& a) {
   io("bytes", bytes);
   io("rowsBeyond", rows_beyond);
   io("oldestTransaction", oldest_transaction);
+  io("first", first);
+  io("last", last);
 }
 
 template <typename Io>
