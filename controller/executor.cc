@@ -174,6 +174,8 @@ Lookup Look(Kind kind) {
   return {"error", "DatabaseError", true};
 }
 
+constexpr const char* kInterrupted = "interrupted; what was done so far stays done";
+
 // One run over one table.
 class Runner {
  public:
@@ -206,7 +208,7 @@ class Runner {
       Alone(transaction, outcome);
     } else if (!Batches(transaction, outcome, done, total)) {
       outcome->result = "cancelled";
-      outcome->message = "interrupted; what was done so far stays done";
+      outcome->message = kInterrupted;
     }
     if (outcome->result == "success") Apply(outcome->action, server_.time, &table_);
   }
@@ -528,7 +530,7 @@ RunOutcome ExecutePlan(Session& session, const Policy& policy, const Catalog& ca
       run.stopped = true;
       if (current != nullptr) {
         run.steps.back().result = "cancelled";
-        run.steps.back().message = "interrupted, and undone";
+        run.steps.back().message = run.steps.back().rows > 0 ? kInterrupted : "interrupted, and undone";
         if (hooks.on_step) hooks.on_step(run.steps.back(), run.steps.size(), plan.steps.size());
       }
       return run;

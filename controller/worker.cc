@@ -39,6 +39,7 @@ bool Worker::SetPolicies(const std::vector<Policy>& policies, const std::set<Pol
     ++entry.version;
     entry.due = now;
     entry.failures = 0;
+    entry.build_failure.reset();
     // What it was doing may be what the change is meant to prevent.
     if (running_ == key) interrupt_.request_stop();
     StopBuild(key);

@@ -76,6 +76,12 @@ bool NamesAsKeeper(const Catalog& catalog, const Policy& policy) {
   return names(catalog.table->ownership) || names(catalog.table->former);
 }
 
+bool WantsIndex(const Plan& plan) {
+  const auto builds = [](const auto& planned) { return std::holds_alternative<BuildIndex>(planned.action); };
+  return std::any_of(plan.steps.begin(), plan.steps.end(), builds) ||
+         std::any_of(plan.waiting.begin(), plan.waiting.end(), builds);
+}
+
 std::string Refusals(const Plan& plan) {
   std::string text;
   for (const Refusal& refusal : plan.refusals) {
@@ -298,6 +304,8 @@ void Worker::BuildElsewhere(const Policy& policy, const std::string& statement) 
       failure = FailureOf(error, policy);
     } catch (const ConnectionProblem& problem) {
       failure = Failure{"ConnectionNotFound", problem.what(), true};
+    } catch (const std::exception& error) {
+      failure = Failure{"InternalError", error.what(), true};
     }
     const double seconds = Seconds(environment_.clock.Now() - began);
     if (failure) {
@@ -309,7 +317,8 @@ void Worker::BuildElsewhere(const Policy& policy, const std::string& statement) 
     const MutexLock done(mutex_);
     build.ended = true;
     const auto entry = entries_.find(KeyOf(policy));
-    if (entry == entries_.end()) return;
+    // One that was stopped has no bearing on the policy of now.
+    if (entry == entries_.end() || stop.stop_requested()) return;
     entry->second.build_failure = failure;
     if (!failure) entry->second.due = environment_.clock.Now();
     wake_.request_stop();
@@ -330,6 +339,7 @@ void Worker::Finish(const Job& job, const Convergence& result, Instant began) {
     environment_.metrics.ReconcileDone(ResultOf(job.policy, result, now, entry->due), now - began);
     environment_.metrics.Queued();
   }
+  if (!WantsIndex(last.plan)) entry->build_failure.reset();
   const Instant next = std::max(entry->due, not_before_);
   environment_.board.Edit(job.key, [&](PolicyState& state) {
     Observe(job.policy, last.catalog, last.plan, &state);

@@ -8,10 +8,10 @@
 
 namespace partition_controller {
 
-// REQUIRES: Table::anatomy, but for UnfenceConversion and AbandonConversion
 // "key = key AND ..." of two rows, for what the index holds unique.
 std::string SameKey(const TableIndex& index, const std::string& row, const std::string& other);
 
+// REQUIRES: Table::anatomy, but for UnfenceConversion and AbandonConversion
 class ConversionSql : public SqlWriter {
  public:
   using SqlWriter::SqlWriter;

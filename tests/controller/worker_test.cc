@@ -290,6 +290,15 @@ class IndexElsewhere : public WorkerTest {
       run.elsewhere = true;
       return run;
     };
+    environment_.operations.plan = [this, plan = environment_.operations.plan](
+                                       const Policy& policy, const Catalog& catalog, const Now& now,
+                                       const std::string& acknowledged) {
+      Plan made = plan(policy, catalog, now, acknowledged);
+      if (policy.table.name == "points" && wanted_) {
+        made.waiting.push_back({BuildIndex{}, "it is being built", std::nullopt});
+      }
+      return made;
+    };
     Give({points_, alarms_});
     worker_.RunDue(stop_.get_token());
     // Nobody waits for it.
@@ -313,6 +322,7 @@ class IndexElsewhere : public WorkerTest {
 
   Slow slow_;
   int connections_ = 0;
+  bool wanted_ = true;  // by the plan
   bool started_ = false;
 };
 
@@ -332,12 +342,24 @@ TEST_F(IndexElsewhere, ThatItFailedIsSaid) {
     return Ready("points") == "False DatabaseError";
   }));
   EXPECT_EQ(Ready("alarms"), "True AsDeclared");
+  // Somebody else has built it.
+  wanted_ = false;
+  clock_.Advance(minutes(1));
+  worker_.RunDue(stop_.get_token());
+  EXPECT_EQ(Ready("points"), "True AsDeclared");
 }
 
 TEST_F(IndexElsewhere, ItEndsWithTheWishForIt) {
-  points_.suspend = true;
+  points_.partitioning.premake = 6;
   Give({points_, alarms_});
   EXPECT_TRUE(slow_.WasCancelled());
+  // That it was stopped is nothing to complain about.
+  for (int i = 0; i < 20; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    clock_.Advance(minutes(1));
+    worker_.RunDue(stop_.get_token());
+    EXPECT_EQ(Ready("points"), "True AsDeclared");
+  }
 }
 
 TEST_F(IndexElsewhere, ItEndsWithTheWorker) {

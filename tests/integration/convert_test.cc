@@ -3,7 +3,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <regex>
 #include <set>
 #include <thread>
@@ -655,6 +658,36 @@ TEST_F(Converted, IndexesOfEveryKind) {
       db_->Number("SELECT count(*) FROM pg_index WHERE indisclustered AND indisprimary AND indrelid = '" +
                   history + "'::regclass"),
       1);
+}
+
+// The index that takes the primary key's place is where that one was, and so are
+// those of new partitions.
+TEST_F(Converted, IndexesInATablespace) {
+  const std::string space = "space_" + DatabaseName(db_->uri());
+  const std::string folder = Server().directory() + "/" + space;
+  std::filesystem::create_directory(folder);
+  struct stat owner {};
+  ASSERT_EQ(stat(Server().data_directory().c_str(), &owner), 0);
+  ASSERT_EQ(chown(folder.c_str(), owner.st_uid, owner.st_gid), 0);
+  db_->Sql("CREATE TABLESPACE " + space + " LOCATION '" + folder + "'");
+  db_->Sql(
+      "CREATE TABLE points (id int, ts timestamptz NOT NULL, v int, PRIMARY KEY (id) USING INDEX "
+      "TABLESPACE " +
+      space + "); CREATE INDEX elsewhere ON points (v) TABLESPACE " + space +
+      " WHERE v > 0; CREATE INDEX here ON points (ts)");
+  Convert();
+  const auto indexes = [&](const std::string& where) {
+    return db_->Number(
+        "SELECT count(*) FROM pg_index JOIN pg_class c ON c.oid = indexrelid LEFT JOIN pg_tablespace s ON "
+        "s.oid = "
+        "c.reltablespace WHERE indrelid::regclass::text LIKE 'points%' AND " +
+        where);
+  };
+  EXPECT_EQ(indexes("spcname IS NULL AND (indisprimary OR indpred IS NOT NULL)"), 0);
+  EXPECT_GE(indexes("spcname = '" + space + "'"), 2 * 4);
+  EXPECT_EQ(indexes("spcname IS NOT NULL AND NOT indisprimary AND indpred IS NULL"), 0);
+  db_->Sql("DROP TABLE points");
+  db_->Sql("DROP TABLESPACE " + space);
 }
 
 TEST_F(Converted, HostileNames) {

@@ -131,17 +131,17 @@ class WayBack : public testing::Test {
     policy_.partitioning.conversion = Partitioning::Conversion::kRevert;
     return ConvergeOn(db_->uri(), policy_, At(now));
   }
-  // Until the partitions are children of the plain table, with their rows.
-  void BeginToGoBack() {
+  // As a run that is cut off after a step, or a batch, of this kind.
+  template <typename Last>
+  void GoBackUntil() {
     std::stop_source stop;
     Approach approach = At("2026-12-05T00:00:00Z");
     approach.stop = stop.get_token();
     approach.on_step = [&](const StepOutcome& step) {
-      if (std::holds_alternative<BeginRevert>(step.action)) stop.request_stop();
+      if (std::holds_alternative<Last>(step.action)) stop.request_stop();
     };
     policy_.partitioning.conversion = Partitioning::Conversion::kRevert;
     EXPECT_TRUE(ConvergeOn(db_->uri(), policy_, approach).stopped);
-    ASSERT_EQ(db_->Number("SELECT count(*) FROM ONLY points"), 1'000);
   }
   // What is said of a way back that is closed; nothing may have changed.
   std::string WhyClosed() {
@@ -362,7 +362,8 @@ TEST_F(WayBack, PassesOverWhatIsReplayed) {
   CreatePoints();
   Convert();
   db_->Sql("INSERT INTO points VALUES (5001, 'new', '2026-12-07', 1), (5002, 'other', '2026-12-08', 1)");
-  BeginToGoBack();
+  GoBackUntil<BeginRevert>();
+  ASSERT_EQ(db_->Number("SELECT count(*) FROM ONLY points"), 1'000);
   const char* replay =
       "INSERT INTO points VALUES (6001, 'new', '2026-12-07', 2), (5002, 'else', '2026-12-08', 2), (6003, "
       "'third', '2026-12-07', 3), (6004, 'other', '2026-12-09', 4) ON CONFLICT DO NOTHING";
@@ -389,14 +390,7 @@ TEST_F(WayBack, GoesOnWhereItWasInterrupted) {
       "INSERT INTO points SELECT 2000 + n, 'n' || n, timestamptz '2026-12-01' + n * interval '1 hour', 1 "
       "FROM "
       "generate_series(1, 900) n");
-  std::stop_source stop;
-  Approach approach = At("2026-12-05T00:00:00Z");
-  approach.stop = stop.get_token();
-  approach.on_step = [&](const StepOutcome& step) {
-    if (std::holds_alternative<MergeChild>(step.action)) stop.request_stop();
-  };
-  policy_.partitioning.conversion = Partitioning::Conversion::kRevert;
-  EXPECT_TRUE(ConvergeOn(db_->uri(), policy_, approach).stopped);
+  GoBackUntil<MergeChild>();
   EXPECT_EQ(db_->Number("SELECT count(*) FROM points"), 1'900);
   // Whatever the policy says by now, what has begun is finished first.
   policy_.partitioning.conversion = Partitioning::Conversion::kNever;
@@ -528,7 +522,8 @@ TEST_F(WayBack, NamesTheTransactionThatIsInTheWay) {
   CreatePoints();
   Convert();
   db_->Sql("INSERT INTO points VALUES (5001, 'new', '2026-12-07', 1)");
-  BeginToGoBack();
+  GoBackUntil<BeginRevert>();
+  ASSERT_EQ(db_->Number("SELECT count(*) FROM ONLY points"), 1'000);
   pqxx::connection other(db_->uri());
   pqxx::nontransaction session(other);
   // One that holds no snapshot is in nobody's way.

@@ -325,6 +325,25 @@ TEST_F(Convert, SaysWhatWillExpire) {
   EXPECT_FALSE(said());
 }
 
+TEST_F(Convert, SaysThatRowsAreOutOfSight) {
+  catalog_.table->conversion.emplace();
+  Conversion& conversion = *catalog_.table->conversion;
+  conversion.plain = catalog_.table->oid;
+  conversion.parent_name = "points_partitioned";
+  conversion.cut = At("2026-12-01T00:00:00Z");
+  conversion.shape = "as it was";
+  const auto said = [&] {
+    const std::vector<std::string> advice = Make().advice;
+    return std::any_of(advice.begin(), advice.end(), [](const std::string& one) {
+      return one.find("out of sight until the tables are swapped") != std::string::npos;
+    });
+  };
+  conversion.state = Conversion::State::kPrepared;
+  EXPECT_FALSE(said());
+  conversion.state = Conversion::State::kFenced;
+  EXPECT_TRUE(said());
+}
+
 // The present of the clients, not a preview's, is what the cut must lie beyond.
 TEST_F(Convert, CutsAheadOfTheServersClock) {
   const Now past{At("2026-10-15T00:00:00Z"), true};

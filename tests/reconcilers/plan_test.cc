@@ -229,6 +229,11 @@ TEST_F(PlanTest, ProbesAskOnlyWhereItMatters) {
   const std::vector<TableRef> leaves = ProbeOldest(world_.policy(), catalog_, {kNow});
   ASSERT_THAT(leaves, SizeIs(1));
   EXPECT_EQ(leaves[0].name, "july");
+  Catalog history = catalog_;
+  history.table->partitions.front().range->from = Bound::MinValue();
+  EXPECT_THAT(ProbeOldest(world_.policy(), history, {kNow}), SizeIs(1));
+  world_.policy().partitioning.history_deletes = false;
+  EXPECT_THAT(ProbeOldest(world_.policy(), history, {kNow}), IsEmpty());
   const std::vector<Instant> cuts = ProbeCuts(world_.policy(), catalog_, {kNow}, std::nullopt);
   EXPECT_TRUE(std::is_sorted(cuts.begin(), cuts.end()));
   EXPECT_THAT(cuts, testing::IsSupersetOf({Instant(sys_days(2026y / 7 / 1)), Instant(sys_days(2026y / 8 / 1)),
