@@ -178,7 +178,8 @@ class AnatomyReader {
         "pg_catalog.length(d.def) - pg_catalog.length(pg_catalog.replace(d.def, d.needle, '')) = "
         "pg_catalog.length(d.needle) AS once) AS s "
         "WHERE t.tgrelid = $1::oid AND NOT t.tgisinternal AND t.tgname NOT IN "
-        "('00_partition_controller_divert', '00_partition_controller_repeats') ORDER BY t.tgname",
+        "('00_partition_controller_divert', '00_partition_controller_repeats') AND NOT " +
+            OfRollupSql("t.tgfoid") + " ORDER BY t.tgname",
         {oid_, time_column_});
     for (const Row& row : found.rows) {
       TableTrigger trigger;

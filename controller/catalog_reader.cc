@@ -5,6 +5,7 @@
 
 #include "controller/anatomy_reader.h"
 #include "controller/fields.h"
+#include "controller/rollup_reader.h"
 #include "reconcilers/bounds.h"
 #include "reconcilers/quote.h"
 #include "reconcilers/sql.h"
@@ -60,6 +61,9 @@ class Reader {
       ReadConversions();
       ReadPartitions();
       ReadDefaultSizes();
+      for (std::size_t i = 0; i < catalogs_.size(); ++i) {
+        if (catalogs_[i].table) ReadRollups(session_, *policies_[i], bookkeeping_, &catalogs_[i]);
+      }
       for (std::size_t i = 0; i < catalogs_.size(); ++i) {
         if (Probeable(i)) Unless([&] { Probe(i); }, [&] { Unknown(&catalogs_[i]); });
       }
@@ -134,7 +138,7 @@ class Reader {
                                 "false)) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid "
                                 "= c.relnamespace WHERE n.nspname = "
                                 "'partition_controller' AND c.relname IN ('version', 'settings', 'terms', "
-                                "'tables', 'partitions', 'drains', 'conversions')")
+                                "'tables', 'partitions', 'drains', 'conversions', 'rollups', 'sealed')")
                             .rows.at(0);
     server->bookkeeping_usable = Flag(granted[0]);
     if (!server->bookkeeping_usable) return;

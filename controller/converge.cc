@@ -1,6 +1,7 @@
 #include "controller/converge.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace partition_controller {
 namespace {
@@ -27,7 +28,14 @@ bool Same(const Action& a, const Action& b) {
   const auto* rows = std::get_if<DeleteExpiredRows>(&a);
   const auto* others = std::get_if<DeleteExpiredRows>(&b);
   // The cutoff moves with the clock.
-  return rows != nullptr && others != nullptr ? rows->leaf == others->leaf : a == b;
+  if (rows != nullptr && others != nullptr) return rows->leaf == others->leaf;
+  const auto* refresh = std::get_if<RefreshRollup>(&a);
+  const auto* other = std::get_if<RefreshRollup>(&b);
+  return refresh != nullptr && other != nullptr ? refresh->rollup == other->rollup : a == b;
+}
+
+bool HasMore(const std::vector<StepOutcome>& steps) {
+  return std::any_of(steps.begin(), steps.end(), [](const StepOutcome& step) { return step.more; });
 }
 
 // Rows that go on arriving late, or a step that has no effect, must not keep a
@@ -35,7 +43,7 @@ bool Same(const Action& a, const Action& b) {
 bool DoneBefore(const std::vector<Step>& steps, const std::vector<StepOutcome>& done) {
   return std::all_of(steps.begin(), steps.end(), [&](const Step& step) {
     return std::any_of(done.begin(), done.end(), [&](const StepOutcome& outcome) {
-      return outcome.result == "success" && Same(outcome.action, step.action);
+      return outcome.result == "success" && !outcome.more && Same(outcome.action, step.action);
     });
   });
 }
@@ -75,7 +83,7 @@ class Rounds {
         result_.failure = stale_;
         return;
       }
-      if (DoneBefore(result_.last.plan.steps, result_.steps)) {
+      if (DoneBefore(result_.last.plan.steps, result_.steps) && !MadeRoutine()) {
         result_.repeating = true;
         return;
       }
@@ -86,6 +94,11 @@ class Rounds {
       }
       LookAgain();
       if (result_.failure || result_.stood_back || elsewhere_) return;
+      // Others have their turn first.
+      if (more_ && conduct_.max_rounds < std::numeric_limits<int>::max()) {
+        result_.unfinished = true;
+        return;
+      }
       // What is stale each time is no coincidence, and would never end.
       stale_rounds_ = stale_ ? stale_rounds_ + 1 : 0;
       if (stale_rounds_ == kMostStaleRounds) {
@@ -96,6 +109,14 @@ class Rounds {
   }
 
  private:
+  // Whether what is due is what the last round's other steps have left to do:
+  // rows that came into sight by them, for one.
+  bool MadeRoutine() const {
+    const auto& due = result_.last.plan.steps;
+    return changed_ &&
+           std::all_of(due.begin(), due.end(), [](const Step& step) { return Routine(step.action); });
+  }
+
   // False if there is no use in looking again.
   bool CarryOut() {
     const Situation& seen = result_.last;
@@ -111,6 +132,10 @@ class Rounds {
     if (!stale_) result_.failure = outcome.failure;
     result_.session_lost = result_.failure && result_.failure->reason == "DatabaseUnreachable";
     elsewhere_ = outcome.elsewhere;
+    more_ = HasMore(outcome.steps);
+    changed_ = std::any_of(outcome.steps.begin(), outcome.steps.end(), [](const StepOutcome& step) {
+      return step.result == "success" && !std::holds_alternative<RefreshRollup>(step.action);
+    });
     return !result_.stopped && !result_.session_lost;
   }
 
@@ -123,6 +148,8 @@ class Rounds {
   std::optional<Failure> stale_;
   int stale_rounds_ = 0;  // in a row
   bool elsewhere_ = false;
+  bool more_ = false;     // a step's turn was over
+  bool changed_ = false;  // the last round did more than routine
 };
 
 }  // namespace

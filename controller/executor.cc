@@ -41,6 +41,11 @@ constexpr milliseconds kGentleWait{2'000};
 // What an urgent transaction goes on to (sql.h).
 constexpr milliseconds kUrgentRungs[] = {milliseconds(200), milliseconds(400), milliseconds(800)};
 
+// A step that has no end in sight gives way after this long.
+constexpr milliseconds kTurn{10'000};
+// And up when others have been quicker this many times in a row.
+constexpr int kMostLost = 20;
+
 // Between row batches the table rests as long as the batch took, but not less.
 constexpr milliseconds kLeastRest{5};
 
@@ -95,9 +100,12 @@ milliseconds Elapsed(std::chrono::steady_clock::time_point since) {
 // Rolls back unless committed, so that no path leaves a transaction open.
 class Open {
  public:
-  Open(Session& session, const Policy& policy) : session_(session) {
-    std::string begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+  Open(Session& session, const Policy& policy, bool one_snapshot = false) : session_(session) {
+    std::string begin = std::string("BEGIN ISOLATION LEVEL ") +
+                        (one_snapshot ? "REPEATABLE READ" : "READ COMMITTED") + " READ WRITE";
     for (const std::string& setting : TransactionSettings(policy)) begin += "; " + setting;
+    // Compiling such a statement takes longer than it does.
+    if (one_snapshot) begin += "; SET LOCAL jit = off";
     try {
       session_.Query(begin);
     } catch (const DatabaseError& e) {
@@ -204,6 +212,8 @@ class Runner {
     const Transaction transaction = Render(outcome->action, policy_, table_, server_);
     if (transaction.repeat == Transaction::Repeat::kOnce) {
       Once(transaction, outcome);
+    } else if (transaction.repeat == Transaction::Repeat::kWhileMore) {
+      WhileMore(transaction, outcome, done, total);
     } else if (transaction.repeat == Transaction::Repeat::kAlone) {
       Alone(transaction, outcome);
     } else if (!Batches(transaction, outcome, done, total)) {
@@ -399,6 +409,40 @@ class Runner {
     hooks_.sleep(milliseconds(spread(random_)));
   }
 
+  void WhileMore(const Transaction& transaction, StepOutcome* outcome, std::size_t done, std::size_t total) {
+    const auto begun = std::chrono::steady_clock::now();
+    for (int lost = 0;;) {
+      if (stop_.stop_requested()) {
+        outcome->result = "cancelled";
+        outcome->message = kInterrupted;
+        return;
+      }
+      if (Elapsed(begun) > kTurn) {
+        outcome->more = true;
+        return;
+      }
+      const auto start = std::chrono::steady_clock::now();
+      Result last;
+      try {
+        Open open(session_, policy_, transaction.one_snapshot);
+        Fence();
+        session_.Query(Timeout("statement_timeout", policy_.locks.statement_timeout));
+        for (const std::string& statement : transaction.work) last = session_.Query(statement);
+        open.Commit();
+        lost = 0;
+      } catch (const DatabaseError& e) {
+        // Somebody changed what it read; it starts from what is there now.
+        if (e.kind() != Kind::kSerialization || ++lost == kMostLost) throw;
+        Pause();
+        continue;
+      }
+      outcome->rows += std::stoll(last.rows.at(0).at(1).value_or("0"));
+      if (last.rows[0][0] != "t") return;
+      if (hooks_.on_step) hooks_.on_step(*outcome, done, total);
+      hooks_.sleep(std::max(kLeastRest, Elapsed(start)));
+    }
+  }
+
   // False if it was stopped in between.
   bool Batches(const Transaction& transaction, StepOutcome* outcome, std::size_t done, std::size_t total) {
     std::int64_t pages = 0;
@@ -517,7 +561,21 @@ RunOutcome ExecutePlan(Session& session, const Policy& policy, const Catalog& ca
       current = &plan.steps[i];
       if (hooks.on_begin) hooks.on_begin(current->action, i, plan.steps.size());
       run.steps.push_back({current->action, "success", 0, {}, ""});
-      runner.Run(&run.steps.back(), i, plan.steps.size());
+      try {
+        runner.Run(&run.steps.back(), i, plan.steps.size());
+      } catch (const DatabaseError& e) {
+        // A rollup that cannot be refreshed keeps nothing else waiting.
+        if (!Routine(current->action) || stop.stop_requested() || e.kind() == Kind::kUnreachable ||
+            e.kind() == Kind::kFenced) {
+          throw;
+        }
+        run.failure = FailureOf(e, policy);
+        run.failure->message = Describe(current->action, *catalog.table) + ": " + run.failure->message;
+        run.steps.back().result = Look(e.kind()).label;
+        run.steps.back().message = run.failure->message;
+        if (hooks.on_step) hooks.on_step(run.steps.back(), i + 1, plan.steps.size());
+        continue;
+      }
       if (hooks.on_step) hooks.on_step(run.steps.back(), i + 1, plan.steps.size());
       if (run.steps.back().result == "success") continue;
       run.elsewhere = run.steps.back().result == "started";

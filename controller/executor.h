@@ -25,6 +25,7 @@ struct StepOutcome {
   std::int64_t rows = 0;  // deleted or moved in batches, and committed also if the step failed later
   std::chrono::duration<double> lock_wait{0};  // spent waiting for locks, all tries
   std::string message;                         // empty on success
+  bool more = false;                           // it went well so far, and its turn was over
 };
 
 struct RunOutcome {

@@ -46,6 +46,30 @@ std::vector<GaugeFamily> PolicyGauges(const Snapshot& snapshot, Instant now) {
   GaugeFamily conditions{
       "partition_policy_condition", "1 for the status that a condition has, 0 for others.", {}};
 
+  GaugeFamily rollup_lag{"partition_rollup_lag_seconds",
+                         "How long the oldest bucket that is not up to date has been due; 0 if none is.",
+                         {}};
+  GaugeFamily dirty{"partition_rollup_dirty_buckets", "Buckets with changes that are not computed yet.", {}};
+  // Counted by the database, so that a restart forgets nothing.
+  GaugeFamily points{
+      "partition_rollup_points_total", "Inserted points that rollups have taken in.", {}, true};
+  GaugeFamily late{"partition_rollup_late_points_total",
+                   "Points that came for buckets whose rows had been removed, and were added to them.",
+                   {},
+                   true};
+  GaugeFamily skipped{
+      "partition_rollup_skipped_values_total",
+      "Values that look like numbers and fit no double, keys that are too long, points without a "
+      "dimension or with an impossible time; each time a bucket is computed.",
+      {},
+      true};
+  GaugeFamily audited{
+      "partition_rollup_audited_buckets_total", "Buckets counted again by the audit.", {}, true};
+  GaugeFamily mismatches{"partition_rollup_audit_mismatches_total",
+                         "Audited buckets that were wrong, and are mended.",
+                         {},
+                         true};
+
   for (const auto& [key, state] : snapshot.policies) {
     const Labels labels = {
         {"policy", key.name}, {"policy_namespace", key.name_space}, {"table", state->table}};
@@ -60,6 +84,19 @@ std::vector<GaugeFamily> PolicyGauges(const Snapshot& snapshot, Instant now) {
       pending.samples.push_back({With(labels, "action", Kinds()[i]), static_cast<double>(state->pending[i])});
     }
     if (state->conversion_progress) conversion.samples.push_back({labels, *state->conversion_progress});
+    for (const RollupFigures& rollup : state->rollups) {
+      const Labels own = With(labels, "rollup", rollup.name);
+      rollup_lag.samples.push_back({own, rollup.lag_seconds});
+      const auto add = [&](GaugeFamily& family, std::int64_t value) {
+        family.samples.push_back({own, static_cast<double>(value)});
+      };
+      add(dirty, rollup.dirty);
+      add(points, rollup.points);
+      add(late, rollup.late_points);
+      add(skipped, rollup.skipped_values);
+      add(audited, rollup.audited);
+      add(mismatches, rollup.mismatches);
+    }
     if (!state->partitioned) continue;
     count.samples.push_back({labels, static_cast<double>(state->partitions)});
     bytes.samples.push_back({labels, static_cast<double>(state->bytes)});
@@ -70,7 +107,8 @@ std::vector<GaugeFamily> PolicyGauges(const Snapshot& snapshot, Instant now) {
     target.samples.push_back({labels, Seconds(outlook.horizon - now)});
     lag.samples.push_back({labels, outlook.overdue_since ? Seconds(now - *outlook.overdue_since) : 0.0});
   }
-  return {coverage, target, lag, count, bytes, rows, pending, conversion, conditions};
+  return {coverage,   target,     lag,   count,  bytes, rows,    pending, conversion,
+          conditions, rollup_lag, dirty, points, late,  skipped, audited, mismatches};
 }
 
 }  // namespace partition_controller

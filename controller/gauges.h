@@ -21,6 +21,7 @@ struct GaugeFamily {
   std::string name;
   std::string help;
   std::vector<Sample> samples;
+  bool counter = false;  // its values never fall
 };
 
 // docs/design.md names them.  What moves with time (coverage, lags) is computed

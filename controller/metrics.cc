@@ -42,11 +42,16 @@ prometheus::MetricFamily Single(const char* name, const char* help, prometheus::
 
 void AddPolicyGauges(const Snapshot& snapshot, Instant now, std::vector<prometheus::MetricFamily>* families) {
   for (GaugeFamily& gauge : PolicyGauges(snapshot, now)) {
-    prometheus::MetricFamily family{gauge.name, gauge.help, prometheus::MetricType::Gauge, {}};
+    prometheus::MetricFamily family{
+        gauge.name,
+        gauge.help,
+        gauge.counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge,
+        {}};
     for (Sample& sample : gauge.samples) {
       prometheus::ClientMetric metric;
       for (auto& [name, value] : sample.labels) metric.label.push_back({name, std::move(value)});
       metric.gauge.value = sample.value;
+      metric.counter.value = sample.value;
       family.metric.push_back(std::move(metric));
     }
     families->push_back(std::move(family));

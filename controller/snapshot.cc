@@ -2,6 +2,19 @@
 
 namespace partition_controller {
 
+namespace {
+
+// How long ago the oldest bucket that is not right should have been.
+double LagOf(const Rollup& rollup, const RollupState& state, Instant now) {
+  std::optional<Instant> oldest;
+  if (state.oldest_dirty) oldest = NextBucket(rollup, *state.oldest_dirty) + rollup.settle;
+  // Nothing is right before it is computed.
+  if (!state.filled) oldest = state.oldest_row.value_or(now);
+  return oldest && *oldest < now ? std::chrono::duration<double>(now - *oldest).count() : 0;
+}
+
+}  // namespace
+
 void Observe(const Policy& policy, const Catalog& catalog, const Plan& plan, PolicyState* state) {
   state->observed = true;
   state->outlook = plan.outlook;
@@ -9,6 +22,16 @@ void Observe(const Policy& policy, const Catalog& catalog, const Plan& plan, Pol
   state->pending.assign(Kinds().size(), 0);
   for (const Step& step : plan.steps) ++state->pending[step.action.index()];
   state->partitioned = catalog.table && catalog.table->kind == Table::Kind::kPartitioned;
+  state->rollups.clear();
+  if (catalog.table) {
+    for (const RollupState& rollup : catalog.table->rollups) {
+      const Rollup* wanted = FindRollup(policy, rollup.name);
+      if (wanted == nullptr || !wanted->enabled) continue;
+      state->rollups.push_back({rollup.name, LagOf(*wanted, rollup, plan.outlook.now), rollup.dirty,
+                                rollup.points, rollup.late_points, rollup.skipped_values, rollup.audited,
+                                rollup.mismatches});
+    }
+  }
   state->partitions = 0;
   state->bytes = 0;
   state->default_rows = 0;

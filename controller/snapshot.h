@@ -29,6 +29,17 @@ struct PolicyKey {
 
 inline PolicyKey KeyOf(const Policy& policy) { return {policy.name_space, policy.name}; }
 
+struct RollupFigures {
+  std::string name;
+  double lag_seconds = 0;  // of the oldest bucket that is due, and of what is not filled
+  std::int64_t dirty = 0;
+  std::int64_t points = 0;
+  std::int64_t late_points = 0;
+  std::int64_t skipped_values = 0;
+  std::int64_t audited = 0;
+  std::int64_t mismatches = 0;
+};
+
 struct PolicyState {
   std::string table;      // "schema.name", unquoted: a metric label
   bool tried = false;     // a run has ended, well or not
@@ -38,6 +49,7 @@ struct PolicyState {
   std::int64_t bytes = 0;
   std::int64_t default_rows = 0;
   std::optional<double> conversion_progress;  // 0 to 1
+  std::vector<RollupFigures> rollups;         // enabled ones
   Outlook outlook;
   std::vector<int> pending;  // steps that are due, by the index of Kinds()
   std::vector<Condition> conditions;

@@ -66,6 +66,25 @@ struct Retention {
   bool operator==(const Retention&) const = default;
 };
 
+// Aggregates of a numeric value per bucket of time (docs/rollups.md).
+struct Rollup {
+  std::string name;
+  bool enabled = true;  // false: Paused
+  // A calendar day in `time_zone`, or so many minutes aligned to UTC.
+  bool calendar_day = false;
+  std::chrono::minutes interval{60};
+  std::string time_zone = "UTC";
+  std::string table;  // in the table's schema
+  std::vector<std::string> dimensions;
+  // The source: the keys of a jsonb column (none listed: all), or columns.
+  std::string jsonb;
+  std::vector<std::string> keys;
+  std::vector<std::string> columns;
+  std::chrono::milliseconds settle{300'000};
+  std::optional<CalendarDuration> keep;  // absent: for ever
+  bool operator==(const Rollup&) const = default;
+};
+
 // When destructive steps may run.  Days are ISO weekdays, 1 = Monday; empty
 // means every day.
 struct Window {
@@ -98,6 +117,7 @@ struct Policy {
   std::string time_column;
   Partitioning partitioning;
   std::optional<Retention> retention;  // absent: keep for ever
+  std::vector<Rollup> rollups;
   Schedule schedule;
   Locks locks;
   Mode mode = Mode::kApply;

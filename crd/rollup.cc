@@ -1,6 +1,6 @@
-// Rollups: checked in full, so that a policy written for a later release has no
-// mistakes left, but not kept.
+// Rollups: what a policy says of them.
 
+#include <algorithm>
 #include <set>
 
 #include "crd/spec.h"
@@ -10,6 +10,7 @@ namespace partition_controller {
 namespace {
 
 constexpr std::size_t kMaxDimensions = 16;
+constexpr std::size_t kMaxTable = 58;
 
 // ^[a-z]([-a-z0-9]*[a-z0-9])?$, at most 40: it becomes part of metric labels.
 bool IsRollupName(std::string_view text) {
@@ -17,22 +18,25 @@ bool IsRollupName(std::string_view text) {
 }
 
 // One or more distinct names.
-void CheckNames(Reader* reader, const Node& node, std::size_t most) {
+std::vector<std::string> ReadNames(Reader* reader, const Node& node, std::size_t most) {
   const std::vector<Node> items = reader->List(node);
   if (node && node.value->is_array() && (items.empty() || items.size() > most)) {
     reader->Report(node, node.Name() + " must hold from 1 to " + std::to_string(most) + " names, not " +
                              std::to_string(items.size()));
   }
-  std::set<std::string> seen;
+  std::vector<std::string> names;
   for (const Node& item : items) {
     const auto name = ReadIdentifier(reader, item);
-    if (name && !seen.insert(*name).second) {
+    if (!name) continue;
+    if (std::find(names.begin(), names.end(), *name) != names.end()) {
       reader->Report(item, item.Name() + ": " + Quoted(*name) + " is in the list already");
     }
+    names.push_back(*name);
   }
+  return names;
 }
 
-void CheckSource(Reader* reader, const Node& node) {
+void ReadSource(Reader* reader, const Node& node, Rollup* rollup) {
   constexpr std::size_t kMaxNames = 1000;
   Fields fields(reader, node);
   if (!fields.Readable()) return;
@@ -46,31 +50,36 @@ void CheckSource(Reader* reader, const Node& node) {
     reader->Report(columns, "source has jsonb already; it must have only one of jsonb and columns");
   }
   if (keys && !jsonb) reader->Report(keys, "keys are the keys of a jsonb column: add jsonb");
-  ReadIdentifier(reader, jsonb);
+  rollup->jsonb = ReadIdentifier(reader, jsonb).value_or("");
   if (keys && keys.value->is_array()) {
-    CheckNames(reader, keys, kMaxNames);
+    rollup->keys = ReadNames(reader, keys, kMaxNames);
   } else if (keys && *keys.value != "All") {
     reader->Report(keys, "keys must be All or a list of keys");
   }
-  CheckNames(reader, columns, kMaxNames);
+  rollup->columns = ReadNames(reader, columns, kMaxNames);
 }
 
-void CheckInterval(Reader* reader, const Node& node) {
+void ReadInterval(Reader* reader, const Node& node, Rollup* rollup) {
   const auto text = reader->Text(node);
   if (!text) return;
   const auto clock = ParseClockDuration(*text);
-  const auto calendar = ParseCalendarDuration(*text);
-  const bool minutes_or_hours = clock && (text->ends_with('m') || text->ends_with('h')) && clock->count() > 0;
-  const bool days = calendar && calendar->unit == CalendarDuration::Unit::kDay && calendar->count > 0;
-  if (!minutes_or_hours && !days) {
+  const bool minutes = clock && (text->ends_with('m') || text->ends_with('h')) && clock->count() > 0;
+  rollup->calendar_day = *text == "1d";
+  if (minutes && *clock <= std::chrono::hours(24 * 366)) {
+    rollup->interval = std::chrono::duration_cast<std::chrono::minutes>(*clock);
+  } else if (!rollup->calendar_day) {
     reader->Report(node,
-                   "interval must be a whole number above 0 and m, h or d, such as 1h; not " + Quoted(*text));
+                   "interval must be a whole number above 0 and m or h, such as 1h, at most 8784h, or 1d for "
+                   "days as they are in timeZone; not " +
+                       Quoted(*text));
   }
 }
 
-void CheckRollup(Reader* reader, const Node& node, std::set<std::string>* names) {
+Rollup ReadRollup(Reader* reader, const Node& node, const DecodeContext& context, const std::string& zone,
+                  std::set<std::string>* names, std::set<std::string>* tables) {
+  Rollup rollup;
   Fields fields(reader, node);
-  if (!fields.Readable()) return;
+  if (!fields.Readable()) return rollup;
   const Node name = fields.Require("name", "what the rollup is called, such as hourly");
   if (const auto text = reader->Text(name)) {
     if (!IsRollupName(*text)) {
@@ -81,29 +90,47 @@ void CheckRollup(Reader* reader, const Node& node, std::set<std::string>* names)
     } else if (!names->insert(*text).second) {
       reader->Report(name, "another rollup is called " + Quoted(*text));
     }
+    rollup.name = *text;
   }
-  const Node state = fields.Get("state");
-  bool enabled = true;
-  reader->Choose<bool>(state, {{"Enabled", true}, {"Paused", false}}, &enabled);
-  // A wrong word is reported as such, not guessed at.
-  if (enabled && (!state || *state.value == "Enabled")) {
-    reader->Report(state ? state : node,
-                   "rollups are not supported yet; write state: Paused or leave the rollup out");
+  reader->Choose<bool>(fields.Get("state"), {{"Enabled", true}, {"Paused", false}}, &rollup.enabled);
+  ReadInterval(reader, fields.Require("interval", "the length of a bucket, such as 1h"), &rollup);
+  rollup.time_zone = zone;
+  const Node own_zone = fields.Get("timeZone");
+  DecodeZone(reader, own_zone, context, &rollup.time_zone);
+  if (own_zone && !rollup.calendar_day) {
+    reader->Report(own_zone,
+                   "timeZone is for days (interval: 1d); shorter and longer buckets are aligned to UTC");
   }
-  CheckInterval(reader, fields.Require("interval", "the length of a bucket, such as 1h"));
-  ReadIdentifier(reader, fields.Require("table", "the table that holds the rollup"));
-  CheckNames(reader, fields.Require("dimensions", "the columns to group by, such as [device_id]"),
-             kMaxDimensions);
-  CheckSource(reader, fields.Require("source", "jsonb or columns says what is aggregated"));
-  reader->Clock(fields.Get("settle"), std::chrono::milliseconds(0), std::chrono::hours(24 * 7));
-  reader->Calendar(fields.Get("keep"), 1);
+  const Node table = fields.Require("table", "the table that holds the rollup");
+  rollup.table = ReadIdentifier(reader, table).value_or("");
+  if (rollup.table.size() > kMaxTable) {
+    reader->Report(table, "table must be at most " + std::to_string(kMaxTable) +
+                              " bytes, for the view beside it is called the same and _live; it has " +
+                              std::to_string(rollup.table.size()));
+  }
+  if (!rollup.table.empty() && !tables->insert(rollup.table).second) {
+    reader->Report(table, "table " + Quoted(rollup.table) + " is taken: each needs one of its own");
+  }
+  rollup.dimensions = ReadNames(
+      reader, fields.Require("dimensions", "the columns to group by, such as [device_id]"), kMaxDimensions);
+  ReadSource(reader, fields.Require("source", "jsonb or columns says what is aggregated"), &rollup);
+  rollup.settle =
+      reader->Clock(fields.Get("settle"), std::chrono::milliseconds(0), std::chrono::hours(24 * 7))
+          .value_or(rollup.settle);
+  rollup.keep = reader->Calendar(fields.Get("keep"), 1);
+  return rollup;
 }
 
 }  // namespace
 
-void CheckRollups(Reader* reader, const Node& rollups) {
+void DecodeRollups(Reader* reader, const Node& rollups, const DecodeContext& context, Policy* policy) {
   std::set<std::string> names;
-  for (const Node& item : reader->List(rollups)) CheckRollup(reader, item, &names);
+  // A rollup that replaced what it is made of would be a loop.
+  std::set<std::string> tables = {policy->table.name};
+  for (const Node& item : reader->List(rollups)) {
+    policy->rollups.push_back(
+        ReadRollup(reader, item, context, policy->partitioning.time_zone, &names, &tables));
+  }
 }
 
 }  // namespace partition_controller

@@ -33,66 +33,6 @@ void DecodeTable(Reader* reader, const Node& node, TableName* table) {
   if (const auto text = ReadIdentifier(reader, name)) table->name = *text;
 }
 
-void DecodeZone(Reader* reader, const Node& node, const DecodeContext& context, std::string* zone) {
-  const auto text = reader->Text(node);
-  if (!text) return;
-  const auto known = [&](std::string_view name) {
-    return context.known_zone ? context.known_zone(name) : name == "UTC";
-  };
-  if (known(*text)) {
-    *zone = *text;
-    return;
-  }
-  static const std::vector<std::string_view> kWellKnown = {"UTC",
-                                                           "Europe/London",
-                                                           "Europe/Paris",
-                                                           "Europe/Berlin",
-                                                           "Europe/Madrid",
-                                                           "Europe/Rome",
-                                                           "Europe/Amsterdam",
-                                                           "Europe/Zurich",
-                                                           "Europe/Vienna",
-                                                           "Europe/Stockholm",
-                                                           "Europe/Warsaw",
-                                                           "Europe/Athens",
-                                                           "Europe/Helsinki",
-                                                           "Europe/Istanbul",
-                                                           "America/New_York",
-                                                           "America/Chicago",
-                                                           "America/Denver",
-                                                           "America/Phoenix",
-                                                           "America/Los_Angeles",
-                                                           "America/Anchorage",
-                                                           "America/Toronto",
-                                                           "America/Vancouver",
-                                                           "America/Sao_Paulo",
-                                                           "America/Mexico_City",
-                                                           "America/Bogota",
-                                                           "Africa/Cairo",
-                                                           "Africa/Johannesburg",
-                                                           "Africa/Lagos",
-                                                           "Africa/Nairobi",
-                                                           "Asia/Dubai",
-                                                           "Asia/Jerusalem",
-                                                           "Asia/Karachi",
-                                                           "Asia/Kolkata",
-                                                           "Asia/Bangkok",
-                                                           "Asia/Singapore",
-                                                           "Asia/Hong_Kong",
-                                                           "Asia/Shanghai",
-                                                           "Asia/Seoul",
-                                                           "Asia/Tokyo",
-                                                           "Australia/Perth",
-                                                           "Australia/Sydney",
-                                                           "Pacific/Auckland",
-                                                           "Pacific/Honolulu"};
-  const auto nearest = Nearest(*text, kWellKnown);
-  const bool suggest = nearest && known(*nearest);
-  reader->Report(node, node.Name() + " must be an IANA time zone such as UTC or Europe/Berlin; " +
-                           Quoted(*text) + " is not known here" +
-                           (suggest ? "; did you mean '" + std::string(*nearest) + "'?" : ""));
-}
-
 void DecodePartitioning(Reader* reader, const Node& node, const DecodeContext& context, Partitioning* out) {
   Fields fields(reader, node);
   reader->Choose<Partitioning::State>(
@@ -215,6 +155,66 @@ void DecodeLocks(Reader* reader, const Node& node, Locks* out) {
 
 }  // namespace
 
+void DecodeZone(Reader* reader, const Node& node, const DecodeContext& context, std::string* zone) {
+  const auto text = reader->Text(node);
+  if (!text) return;
+  const auto known = [&](std::string_view name) {
+    return context.known_zone ? context.known_zone(name) : name == "UTC";
+  };
+  if (known(*text)) {
+    *zone = *text;
+    return;
+  }
+  static const std::vector<std::string_view> kWellKnown = {"UTC",
+                                                           "Europe/London",
+                                                           "Europe/Paris",
+                                                           "Europe/Berlin",
+                                                           "Europe/Madrid",
+                                                           "Europe/Rome",
+                                                           "Europe/Amsterdam",
+                                                           "Europe/Zurich",
+                                                           "Europe/Vienna",
+                                                           "Europe/Stockholm",
+                                                           "Europe/Warsaw",
+                                                           "Europe/Athens",
+                                                           "Europe/Helsinki",
+                                                           "Europe/Istanbul",
+                                                           "America/New_York",
+                                                           "America/Chicago",
+                                                           "America/Denver",
+                                                           "America/Phoenix",
+                                                           "America/Los_Angeles",
+                                                           "America/Anchorage",
+                                                           "America/Toronto",
+                                                           "America/Vancouver",
+                                                           "America/Sao_Paulo",
+                                                           "America/Mexico_City",
+                                                           "America/Bogota",
+                                                           "Africa/Cairo",
+                                                           "Africa/Johannesburg",
+                                                           "Africa/Lagos",
+                                                           "Africa/Nairobi",
+                                                           "Asia/Dubai",
+                                                           "Asia/Jerusalem",
+                                                           "Asia/Karachi",
+                                                           "Asia/Kolkata",
+                                                           "Asia/Bangkok",
+                                                           "Asia/Singapore",
+                                                           "Asia/Hong_Kong",
+                                                           "Asia/Shanghai",
+                                                           "Asia/Seoul",
+                                                           "Asia/Tokyo",
+                                                           "Australia/Perth",
+                                                           "Australia/Sydney",
+                                                           "Pacific/Auckland",
+                                                           "Pacific/Honolulu"};
+  const auto nearest = Nearest(*text, kWellKnown);
+  const bool suggest = nearest && known(*nearest);
+  reader->Report(node, node.Name() + " must be an IANA time zone such as UTC or Europe/Berlin; " +
+                           Quoted(*text) + " is not known here" +
+                           (suggest ? "; did you mean '" + std::string(*nearest) + "'?" : ""));
+}
+
 std::optional<std::string> ReadIdentifier(Reader* reader, const Node& node) {
   auto text = reader->Text(node);
   if (!text) return std::nullopt;
@@ -242,7 +242,7 @@ void DecodeSpec(Reader* reader, const Node& spec, const DecodeContext& context, 
   if (const Node retention = fields.Get("retention")) {
     DecodeRetention(reader, retention, policy->partitioning.state, &policy->retention.emplace());
   }
-  CheckRollups(reader, fields.Get("rollups"));
+  DecodeRollups(reader, fields.Get("rollups"), context, policy);
   DecodeSchedule(reader, fields.Get("schedule"), context, &policy->schedule);
   DecodeLocks(reader, fields.Get("locks"), &policy->locks);
   reader->Choose<Policy::Mode>(

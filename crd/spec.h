@@ -19,9 +19,11 @@ void DecodeSpec(Reader* reader, const Node& spec, const DecodeContext& context, 
 // have written the connection string in the wrong place.
 void DecodeConnection(Reader* reader, const Node& node, ConnectionSpec* connection);
 
-// Checks the rollups.  Nothing is kept of them: this release makes none, so one
-// that is not paused is refused.
-void CheckRollups(Reader* reader, const Node& rollups);
+// Fills `policy->rollups`, after the table and the partitioning.
+void DecodeRollups(Reader* reader, const Node& rollups, const DecodeContext& context, Policy* policy);
+
+// An IANA name that `context` knows, into `*zone`.
+void DecodeZone(Reader* reader, const Node& node, const DecodeContext& context, std::string* zone);
 
 // Text of 1 to 63 bytes, PostgreSQL's limit for a name, without NUL.  Any other
 // character may be in a name; SQL text quotes it.

@@ -71,8 +71,9 @@ const std::vector<const char*>& Kinds() {
       "drop_partition",     "delete_expired_rows", "analyze_parent",       "prepare_conversion",
       "build_index",        "drop_invalid_index",  "fence_conversion",     "finish_conversion",
       "unfence_conversion", "abandon_conversion",  "begin_revert",         "merge_child",
-      "drop_child",         "finish_revert"};
-  static_assert(std::variant_size_v<Action> == 26);
+      "drop_child",         "finish_revert",       "install_rollup",       "refresh_rollup",
+      "fill_rollup",        "audit_rollup",        "expire_rollup",        "stop_rollup"};
+  static_assert(std::variant_size_v<Action> == 32);
   return kKinds;
 }
 
@@ -174,6 +175,20 @@ std::string Describe(const Action& action, const Table& table) {
           [&](const MergeChild& a) { return "move the rows of " + Quoted(a.child) + " to " + Quoted(table); },
           [](const DropChild& a) { return "drop the empty table " + Quoted(a.child); },
           [&](const FinishRevert&) { return "close the conversion of " + Quoted(table) + ": it is plain"; },
+          [&](const InstallRollup& a) {
+            return (a.makes_table ? "make the rollup " : "keep the rollup ") + a.rollup + " of " +
+                   Quoted(table) + " by triggers";
+          },
+          [](const RefreshRollup& a) {
+            return "compute about " + std::to_string(a.buckets) + " buckets of the rollup " + a.rollup +
+                   " again";
+          },
+          [](const FillRollup& a) { return "compute the history of the rollup " + a.rollup; },
+          [](const AuditRollup& a) { return "count a few buckets of the rollup " + a.rollup + " again"; },
+          [](const ExpireRollup& a) {
+            return "delete buckets before " + ToString(a.cutoff) + " from the rollup " + a.rollup;
+          },
+          [](const StopRollup& a) { return "stop keeping the rollup " + a.rollup + "; its table stays"; },
       },
       action);
 }
@@ -181,6 +196,10 @@ std::string Describe(const Action& action, const Table& table) {
 bool Destructive(const Action& action) {
   return std::holds_alternative<DetachPartition>(action) || std::holds_alternative<DropPartition>(action) ||
          std::holds_alternative<DeleteExpiredRows>(action);
+}
+
+bool Routine(const Action& action) {
+  return std::holds_alternative<RefreshRollup>(action) || std::holds_alternative<AuditRollup>(action);
 }
 
 bool EndsWayBack(const Table& table) {
@@ -309,6 +328,20 @@ std::vector<Lock> LocksOf(const Action& action, const Table& table) {
               locks.push_back({"ACCESS EXCLUSIVE", referenced, "makes the foreign key the table's own"});
             }
             locks.push_back({"ACCESS EXCLUSIVE", Quoted(table), "and its partitions; only metadata"});
+          },
+          [&](const InstallRollup& a) {
+            locks.push_back({"SHARE ROW EXCLUSIVE", Quoted(table), "makes the triggers; readers go on"});
+            if (!a.makes_table) {
+              locks.push_back(
+                  {"ACCESS EXCLUSIVE", "the rollup's table", "adds sum_value, where it is missing"});
+            }
+          },
+          [](const RefreshRollup&) {},
+          [](const FillRollup&) {},
+          [](const AuditRollup&) {},
+          [](const ExpireRollup&) {},
+          [&](const StopRollup&) {
+            locks.push_back({"ACCESS EXCLUSIVE", Quoted(table), "drops the triggers"});
           },
           [&](const MergeChild& a) {
             locks.push_back({"ROW EXCLUSIVE", Quoted(a.child), "as any DELETE; rows, not the table"});

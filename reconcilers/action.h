@@ -202,12 +202,56 @@ struct FinishRevert {
   bool operator==(const FinishRevert&) const = default;
 };
 
+// The rollups of a table (docs/rollups.md), by their names in the policy.
+
+// Makes a rollup's triggers, log and view, and its table if there is none; from
+// here on every change leaves a mark.  All of it is to be computed.
+struct InstallRollup {
+  std::string rollup;
+  bool makes_table = false;
+  bool operator==(const InstallRollup&) const = default;
+};
+// Computes the buckets with a mark again.
+struct RefreshRollup {
+  std::string rollup;
+  Instant settled{};               // that end at or before it
+  std::optional<Instant> expired;  // but not those that begin before it
+  std::int64_t buckets = 0;        // about as many
+  bool operator==(const RefreshRollup&) const = default;
+};
+// Computes the next stretch of history, newest first.
+struct FillRollup {
+  std::string rollup;
+  bool operator==(const FillRollup&) const = default;
+};
+// Counts a few buckets again and marks those that are wrong.
+struct AuditRollup {
+  std::string rollup;
+  Instant settled{};  // as for a refresh
+  std::optional<Instant> expired;
+  bool operator==(const AuditRollup&) const = default;
+};
+// Deletes what the rollup's own keep has expired.
+struct ExpireRollup {
+  std::string rollup;
+  Instant cutoff{};  // buckets that begin before it
+  bool operator==(const ExpireRollup&) const = default;
+};
+// Takes the triggers away; the table stays.  `forget`: it is not in the policy
+// any more, and nothing is kept to go on from.
+struct StopRollup {
+  std::string rollup;
+  bool forget = false;
+  bool operator==(const StopRollup&) const = default;
+};
+
 using Action =
     std::variant<FinalizeDetach, ForgetDetached, CreatePartition, CreateDefault, RemoveDefault,
                  ReplacePartitions, BeginDrain, FinishDrain, ReattachPartition, AddBoundCheck,
                  ValidateBoundCheck, DetachPartition, DropPartition, DeleteExpiredRows, AnalyzeParent,
                  PrepareConversion, BuildIndex, DropInvalidIndex, FenceConversion, FinishConversion,
-                 UnfenceConversion, AbandonConversion, BeginRevert, MergeChild, DropChild, FinishRevert>;
+                 UnfenceConversion, AbandonConversion, BeginRevert, MergeChild, DropChild, FinishRevert,
+                 InstallRollup, RefreshRollup, FillRollup, AuditRollup, ExpireRollup, StopRollup>;
 
 // The value of the metric label `action`: "create_partition", ...  Stable.
 const char* Kind(const Action& action);
@@ -225,6 +269,10 @@ bool Destructive(const Action& action);
 bool EndsWayBack(const Table& table);
 std::string WhyNoWayBack(const DropPartition& action);
 std::string WhyNoWayBack(const DeleteExpiredRows& action);
+
+// What is done again and again as rows arrive: that it is due is no sign of
+// trouble.
+bool Routine(const Action& action);
 
 struct Lock {
   std::string mode;      // "ACCESS EXCLUSIVE", ...: the manual's names (13.3.1)

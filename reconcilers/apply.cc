@@ -240,6 +240,36 @@ class Model {
     }
   }
 
+  void operator()(const InstallRollup& a) {
+    RollupState& state = StateOf(a.rollup);
+    state.state = RollupState::State::kFilling;
+    state.intact = true;
+    state.filled = false;
+    state.filled_from.reset();
+  }
+  void operator()(const RefreshRollup& a) {
+    RollupState& state = StateOf(a.rollup);
+    state.dirty = 0;
+    state.oldest_dirty.reset();
+  }
+  void operator()(const AuditRollup& a) { StateOf(a.rollup).audited_at = now_; }
+  void operator()(const ExpireRollup& a) { StateOf(a.rollup).oldest_bucket.reset(); }
+  // How far one step comes is not known before.
+  void operator()(const FillRollup&) {}
+  void operator()(const StopRollup& a) {
+    if (a.forget) {
+      std::erase_if(table_->rollups, [&](const RollupState& state) { return state.name == a.rollup; });
+      return;
+    }
+    RollupState& state = StateOf(a.rollup);
+    state.state = RollupState::State::kPaused;
+    state.intact = false;
+    state.filled = false;
+    state.filled_from.reset();
+    state.dirty = 0;
+    state.oldest_dirty.reset();
+  }
+
   void operator()(const AnalyzeParent&) {
     if (!table_->ownership) table_->ownership = Ownership{};
     table_->ownership->analyzed_at = now_;
@@ -284,6 +314,11 @@ class Model {
       if (oid != 0 && detached.oid == oid) return &detached;
     }
     return nullptr;
+  }
+
+  RollupState& StateOf(const std::string& name) {
+    return *std::find_if(table_->rollups.begin(), table_->rollups.end(),
+                         [&](const RollupState& state) { return state.name == name; });
   }
 
   void EraseDetached(Oid oid) {

@@ -26,8 +26,8 @@ std::string OidOf(const Table& table) {
 }  // namespace
 
 bool IsBookkeepingName(std::string_view table) {
-  constexpr std::array<std::string_view, 7> kOurs = {"version",    "settings", "terms",      "tables",
-                                                     "partitions", "drains",   "conversions"};
+  constexpr std::array<std::string_view, 9> kOurs = {
+      "version", "settings", "terms", "tables", "partitions", "drains", "conversions", "rollups", "sealed"};
   return std::find(kOurs.begin(), kOurs.end(), table) != kOurs.end();
 }
 
@@ -76,6 +76,22 @@ std::vector<std::string> MigrationSql(int version) {
       "cut text NOT NULL, shape text NOT NULL, no_way_back text NOT NULL DEFAULT '', "
       "started_at timestamptz NOT NULL DEFAULT pg_catalog.now(), changed_at timestamptz NOT NULL DEFAULT "
       "pg_catalog.now())",
+      // One row for each rollup; `suffix` ends the names of what is made for it.
+      "CREATE TABLE IF NOT EXISTS partition_controller.rollups ("
+      "suffix text PRIMARY KEY, table_oid oid NOT NULL, name text NOT NULL, schema_name text NOT NULL, "
+      "target_name text NOT NULL, target_oid oid NOT NULL, "
+      "state text NOT NULL DEFAULT 'filling' CHECK (state IN ('filling', 'live', 'paused')), "
+      "shape text NOT NULL, source text NOT NULL, filled_from timestamptz NOT NULL DEFAULT 'infinity', "
+      "fill_step interval NOT NULL DEFAULT '6 hours', adopting boolean NOT NULL DEFAULT true, "
+      "oldest_row timestamptz, points bigint NOT NULL DEFAULT 0, late_points bigint NOT NULL DEFAULT 0, "
+      "skipped_values bigint NOT NULL DEFAULT 0, audited bigint NOT NULL DEFAULT 0, "
+      "mismatches bigint NOT NULL DEFAULT 0, audited_at timestamptz, "
+      "started_at timestamptz NOT NULL DEFAULT pg_catalog.now(), UNIQUE (table_oid, name))",
+      // One row for each range whose rows are gone and whose buckets are complete.
+      "CREATE TABLE IF NOT EXISTS partition_controller.sealed (suffix text NOT NULL, partition_oid oid NOT "
+      "NULL, by_rows boolean NOT NULL, range_from timestamptz NOT NULL, range_to timestamptz NOT NULL, "
+      "sealed_at timestamptz NOT NULL DEFAULT pg_catalog.now(), PRIMARY KEY (suffix, partition_oid, "
+      "by_rows))",
       "DELETE FROM partition_controller.version",
       "INSERT INTO partition_controller.version VALUES (" + std::to_string(kBookkeepingVersion) + ")",
   };
@@ -200,6 +216,8 @@ std::string RecordConverted(const Table& plain, const Conversion& conversion) {
   const std::string parent = RegClass(plain.schema, plain.name);
   return "WITH keeper AS (UPDATE partition_controller.tables SET table_oid = " + parent +
          ", analyzed_at = NULL WHERE table_oid = " + Number(plain.oid) +
+         "), rollups AS (UPDATE partition_controller.rollups SET table_oid = " + parent +
+         " WHERE table_oid = " + Number(plain.oid) +
          ") UPDATE partition_controller.conversions SET state = 'converted', changed_at = pg_catalog.now() "
          "WHERE "
          "plain_oid = " +
@@ -209,6 +227,8 @@ std::string RecordConverted(const Table& plain, const Conversion& conversion) {
 std::string RecordReverting(const Conversion& conversion) {
   return "WITH keeper AS (UPDATE partition_controller.tables SET table_oid = " + Number(conversion.plain) +
          ", analyzed_at = NULL WHERE table_oid = " + Number(conversion.parent) +
+         "), rollups AS (UPDATE partition_controller.rollups SET table_oid = " + Number(conversion.plain) +
+         " WHERE table_oid = " + Number(conversion.parent) +
          ") UPDATE partition_controller.conversions SET state = 'reverting', changed_at = pg_catalog.now() "
          "WHERE "
          "plain_oid = " +

@@ -19,11 +19,12 @@
 #include "reconcilers/calendar.h"
 #include "reconcilers/conversion.h"
 #include "reconcilers/range.h"
+#include "reconcilers/rollup.h"
 
 namespace partition_controller {
 
 // The version of the bookkeeping schema that this program writes.
-inline constexpr int kBookkeepingVersion = 2;
+inline constexpr int kBookkeepingVersion = 3;
 
 struct Server {
   Instant time{};   // the server's clock when the snapshot was taken
@@ -176,11 +177,13 @@ struct Table {
   std::optional<Ownership> ownership;
   // The row for our policy if it names another table (a restored or replaced one).
   std::optional<Ownership> former;
-  std::vector<std::string> taken_names;  // other relations in the schema whose names begin like ours
-  std::optional<Conversion> conversion;  // under way, or done by us
-  std::optional<Anatomy> anatomy;        // where NeedsAnatomy (plan.h) asks for it
-  double rows = -1;                      // of a plain table
-  std::optional<Instant> oldest_row;     // of a plain table, if asked for
+  std::vector<std::string> taken_names;   // other relations in the schema whose names begin like ours
+  std::optional<Conversion> conversion;   // under way, or done by us
+  std::optional<Anatomy> anatomy;         // where NeedsAnatomy (plan.h) asks for it
+  std::vector<TypedColumn> column_types;  // where the policy has rollups
+  std::vector<RollupState> rollups;       // in the policy, or known to the bookkeeping
+  double rows = -1;                       // of a plain table
+  std::optional<Instant> oldest_row;      // of a plain table, if asked for
   bool operator==(const Table&) const = default;
 };
 

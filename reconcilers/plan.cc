@@ -164,20 +164,28 @@ Plan MakePlan(const Policy& policy, const Catalog& catalog, const Now& now, cons
     return std::move(planning.plan);
   }
   LookAhead(planning);
+  // First, for it keeps nobody waiting and waits for nobody.
+  RefreshRollups(planning);
   const bool partitioned = planning.table.kind == Table::Kind::kPartitioned;
   if (!partitioned && NeedsAnatomy(policy, catalog)) {
     // What comes after is planned for the table that it makes.
+    Rollups(planning);
     Convert(planning);
     return std::move(planning.plan);
   }
   if (partitioned) {
     Repair(planning);
     const bool back = policy.partitioning.conversion == Partitioning::Conversion::kRevert;
-    if (back && Revert(planning)) return std::move(planning.plan);
+    if (back) {
+      Rollups(planning);
+      if (Revert(planning)) return std::move(planning.plan);
+    }
     Restore(planning);
     ClearDefault(planning);
     Provision(planning);
   }
+  const bool back = policy.partitioning.conversion == Partitioning::Conversion::kRevert;
+  if (!partitioned || !back) Rollups(planning);
   Retire(planning, acknowledged);
   if (partitioned) Maintain(planning);
   return std::move(planning.plan);
@@ -191,6 +199,11 @@ Plan MakeFarewell(const Policy& policy, const Catalog& catalog, const Now& now) 
     Repair(planning);
   } else if (planning.table.conversion) {
     GiveUpConversion(planning, "its policy is deleted");
+  }
+  const std::vector<RollupState> rollups = planning.table.rollups;
+  for (const RollupState& state : rollups) {
+    if (state.state != RollupState::State::kNone)
+      planning.Do(StopRollup{state.name, true}, "its policy is deleted");
   }
   return std::move(planning.plan);
 }
@@ -209,7 +222,10 @@ std::vector<Instant> ProbeCuts(const Policy& policy, const Catalog& catalog, con
   }
   for (const Detached& detached : planning.table.detached) add(detached.range);
   if (planning.table.drain) add(planning.table.drain->range);
-  if (planning.cutoff) cuts.insert(*planning.cutoff);
+  if (planning.cutoff) {
+    cuts.insert(*planning.cutoff);
+    cuts.insert(RowCutoff(planning, *planning.cutoff));
+  }
   Instant start = WindowStart(planning);
   if (!planning.cutoff && oldest && *oldest < start) start = PeriodStart(*oldest, planning.calendar);
   // From the far end backwards, so that what is cut short is the oldest.
@@ -248,7 +264,9 @@ std::vector<TableRef> ProbeOldest(const Policy& policy, const Catalog& catalog, 
 }
 
 std::optional<Instant> CutoffOf(const Policy& policy, const Catalog& catalog, const Now& now) {
-  return Planning(policy, catalog, now).cutoff;
+  const Planning planning(policy, catalog, now);
+  if (!planning.cutoff) return std::nullopt;
+  return RowCutoff(planning, *planning.cutoff);
 }
 
 std::vector<std::string> NamesMade(const Plan& plan) {

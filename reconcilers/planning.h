@@ -70,11 +70,19 @@ void ClearDefault(Planning& planning);  // many expired rows in the default part
 void Provision(Planning& planning);
 void Retire(Planning& planning, const std::string& acknowledged);
 void Maintain(Planning& planning);
+void RefreshRollups(Planning& planning);
+void Rollups(Planning& planning);  // whether they are there at all
 void Convert(Planning& planning);  // instead of all but Preflight, for a plain table
 // Undoes one that has not swapped the tables; nothing for others.
 void GiveUpConversion(Planning& planning, const std::string& reason);
 // The way back.  False if there is none: then all else goes on.
 bool Revert(Planning& planning);
+
+// Why rows of the range may not be removed yet, as far as the rollups go; empty:
+// they may.
+std::string RollupHolding(const Planning& planning, const Range& range);
+// `cutoff`, or what is before it, such that no bucket of a rollup is cut in two.
+Instant RowCutoff(const Planning& planning, Instant cutoff);
 
 // Where provisioning begins: partitions before it are not made.
 Instant WindowStart(const Planning& planning);

@@ -124,7 +124,11 @@ class Gate {
   }
 
   // For one partition (or one leaf's rows); `action` is what waits otherwise.
-  bool Pass(const Action& action, bool paced) {
+  bool Pass(const Action& action, const Range& range, bool paced) {
+    if (const std::string holding = RollupHolding(p_, range); !holding.empty()) {
+      p_.plan.waiting.push_back({action, holding, std::nullopt});
+      return false;
+    }
     if (held_) {
       p_.plan.waiting.push_back({action, p_.plan.refusals.front().code, std::nullopt});
       return false;
@@ -178,11 +182,11 @@ void RemoveExpired(Planning& p, Gate& gate) {
     const TableRef ref = RefOf(partition);
     if (Drops(p) && retention.undo_window.count == 0) {
       const DropPartition drop{ref, *partition.range, true};
-      if (gate.Pass(drop, true)) p.Do(drop, Age(p, partition.range->to));
+      if (gate.Pass(drop, *partition.range, true)) p.Do(drop, Age(p, partition.range->to));
       continue;
     }
     const DetachPartition detach{ref, *partition.range, undo_window};
-    if (!gate.Pass(detach, true)) continue;
+    if (!gate.Pass(detach, *partition.range, true)) continue;
     if (partition.bound_check == Partition::BoundCheck::kNone) {
       p.Do(AddBoundCheck{ref, *partition.range}, "so that it can be attached again without a scan");
     }
@@ -205,7 +209,9 @@ void DropDetached(Planning& p, Gate& gate) {
           " is past its undo window, but the CHECK that says what it holds is gone: it is left "
           "alone; drop it by hand");
     } else if (DropDue(p, detached)) {
-      if (gate.Pass(drop, true)) p.Do(drop, "its undo window ended at " + ToString(*detached.drop_after));
+      // What it held was sealed when it was detached.
+      if (gate.Pass(drop, {Bound::MinValue(), Bound::MaxValue()}, true))
+        p.Do(drop, "its undo window ended at " + ToString(*detached.drop_after));
     } else if (p.enabled && detached.range.to <= Bound::At(*p.cutoff)) {
       p.WakeAt(*detached.drop_after);
       p.plan.waiting.push_back({drop, "in its undo window", detached.drop_after});
@@ -221,7 +227,7 @@ std::optional<Instant> DefaultCutoff(const Planning& p) {
     if (detached.drop_after) cutoff = std::min(cutoff, detached.range.from);
   }
   if (!cutoff.finite()) return std::nullopt;
-  return cutoff.at;
+  return RowCutoff(p, cutoff.at);
 }
 
 std::int64_t DefaultRowsBefore(const DefaultPartition& fallback, Instant cutoff) {
@@ -235,7 +241,7 @@ std::int64_t DefaultRowsBefore(const DefaultPartition& fallback, Instant cutoff)
 void DeleteRows(Planning& p, Gate& gate) {
   const auto remove = [&](const TableRef& leaf, Instant cutoff, const std::string& reason) {
     const DeleteExpiredRows action{leaf, cutoff, p.table.has_time_index};
-    if (!gate.Pass(action, false)) return;
+    if (!gate.Pass(action, {Bound::MinValue(), Bound::At(cutoff)}, false)) return;
     p.Do(action, reason);
     // Known only where there is something to do.
     if (!p.table.has_time_index) {
@@ -246,11 +252,12 @@ void DeleteRows(Planning& p, Gate& gate) {
       }
     }
   };
-  const auto expired = [&](const std::optional<Instant>& oldest) { return oldest && *oldest < *p.cutoff; };
+  const Instant row_cutoff = RowCutoff(p, *p.cutoff);
+  const auto expired = [&](const std::optional<Instant>& oldest) { return oldest && *oldest < row_cutoff; };
   const std::string keep = "rows older than " + ToString(p.policy.retention->keep);
   if (p.table.kind == Table::Kind::kPlain) {
     if (expired(p.table.oldest_row)) {
-      remove({p.table.oid, p.table.schema, p.table.name, ""}, *p.cutoff,
+      remove({p.table.oid, p.table.schema, p.table.name, ""}, row_cutoff,
              keep + "; the table is not partitioned");
     }
     return;
@@ -260,12 +267,12 @@ void DeleteRows(Planning& p, Gate& gate) {
   std::copy_if(p.table.partitions.begin(), p.table.partitions.end(), std::back_inserter(partitions),
                [&](const Partition& partition) { return expired(partition.oldest_row); });
   for (const Partition& partition : partitions) {
-    remove(RefOf(partition), *p.cutoff,
+    remove(RefOf(partition), row_cutoff,
            keep + (p.enabled ? "; the history partition expires row by row"
                              : "; partitioning.state is Disabled"));
   }
   if (!p.table.default_partition) return;
-  const std::optional<Instant> cutoff = p.enabled ? DefaultCutoff(p) : p.cutoff;
+  const std::optional<Instant> cutoff = p.enabled ? DefaultCutoff(p) : row_cutoff;
   if (!cutoff) return;
   const std::int64_t rows = DefaultRowsBefore(*p.table.default_partition, *cutoff);
   if (rows > 0) {
@@ -313,7 +320,7 @@ void ClearDefault(Planning& p) {
     return;
   }
   const std::optional<Instant> cutoff = DefaultCutoff(p);
-  if (!cutoff) return;
+  if (!cutoff || !RollupHolding(p, {Bound::MinValue(), Bound::At(*cutoff)}).empty()) return;
   const std::int64_t rows = DefaultRowsBefore(*p.table.default_partition, *cutoff);
   if (rows <= kMostOutsiders) return;
   p.Do(DeleteExpiredRows{RefOf(p.table.default_partition->partition), *cutoff, p.table.has_time_index},

@@ -23,8 +23,8 @@ std::string Comment(const std::string& text) {
 // `claim`, if any, comes first, and is for psql: it stops the script when it
 // returns no row, and keeps the term.
 void Block(const std::string& claim, const std::vector<std::string>& statements, const Policy& policy,
-           std::string* script) {
-  *script += "BEGIN;\n";
+           std::string* script, bool one_snapshot = false) {
+  *script += one_snapshot ? "BEGIN ISOLATION LEVEL REPEATABLE READ;\n" : "BEGIN;\n";
   for (const std::string& setting : TransactionSettings(policy)) *script += setting + ";\n";
   *script += "SET LOCAL lock_timeout = " + Milliseconds(policy.locks.timeout) + ";\n";
   if (!claim.empty()) *script += claim + " \\gset partition_controller_\n";
@@ -32,9 +32,19 @@ void Block(const std::string& claim, const std::vector<std::string>& statements,
   *script += "COMMIT;\n";
 }
 
+std::string WhileMore(const std::vector<std::string>& work) {
+  std::string body = "DECLARE\n  more boolean;\n  counted bigint;\nBEGIN\n  LOOP\n";
+  for (const std::string& statement : work) {
+    body += "    EXECUTE " + DollarQuote(statement) +
+            (&statement == &work.back() ? " INTO more, counted" : "") + ";\n";
+  }
+  return "DO " + DollarQuote(body + "    EXIT WHEN NOT more;\n  END LOOP;\nEND");
+}
+
 std::vector<std::string> StatementsOf(const Action& action, const Transaction& transaction,
                                       const Policy& policy, const Table& table) {
   std::vector<std::string> all = transaction.work;
+  if (transaction.repeat == Transaction::Repeat::kWhileMore) return {WhileMore(transaction.work)};
   if (const auto* rows = std::get_if<DeleteExpiredRows>(&action)) {
     // In one go: nobody is there to count batches.
     const KeyType key = KeyTypeOf(table.key_column_type).value();
@@ -85,7 +95,7 @@ std::string RenderScript(const Plan& plan, const Policy& policy, const Catalog& 
     const bool alone = transaction.repeat == Transaction::Repeat::kAlone;
     Block(FenceSql(table.oid, ":partition_controller_term"),
           alone ? std::vector<std::string>() : StatementsOf(step.action, transaction, policy, table), policy,
-          &script);
+          &script, transaction.one_snapshot);
     if (alone) script += transaction.work.front() + ";\n";
     Apply(step.action, catalog.server.time, &table);
   }

@@ -1,6 +1,7 @@
 #include "reconcilers/sql.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "reconcilers/bookkeeping.h"
 #include "reconcilers/bounds.h"
@@ -24,7 +25,17 @@ class Renderer : public RevertSql {
     out_.swift.push_back(RecordGone(a.partition.oid));
   }
 
-  void operator()(const ForgetDetached& a) { out_.work.push_back(RecordGone(a.table.oid)); }
+  void operator()(const ForgetDetached& a) {
+    out_.work.push_back(RecordGone(a.table.oid));
+    const auto known = std::find_if(table_.detached.begin(), table_.detached.end(),
+                                    [&](const Detached& d) { return d.oid == a.table.oid; });
+    if (known == table_.detached.end() || !known->attached) return;
+    // Somebody attached it, and who knows what was done to it before.
+    UnsealRollups(known->oid, known->range);
+    for (const RollupSql& sql : MadeRollups(parent_)) out_.swift.push_back(sql.Recount());
+    std::move(out_.swift.begin(), out_.swift.end(), std::back_inserter(out_.work));
+    out_.swift.clear();
+  }
 
   void operator()(const CreatePartition& a) {
     MakeLikeParent(a.partition.name);
@@ -109,7 +120,7 @@ class Renderer : public RevertSql {
     }
     const std::string leaves =
         move ? Inside("NEW." + column_, a.drain.range) : Outside("NEW." + column_, a.drain.range);
-    out_.swift.push_back(DivertFunction(a.default_partition, target, kRightsOfOwner));
+    out_.swift.push_back(DivertFunction(a.default_partition, target, kRightsOfOwner, HoldMarks()));
     CreateDivert(a.default_partition, kDivert, leaves);
     out_.swift.push_back("ALTER TABLE " + Quoted(a.default_partition) + " ADD CONSTRAINT " + kDrainCheck +
                          " CHECK (" + Stays(a.drain) + ") NOT VALID");
@@ -142,6 +153,7 @@ class Renderer : public RevertSql {
       out_.swift.push_back("ALTER TABLE " + target + " DROP CONSTRAINT " + kBoundCheck);
       ReplicaIndex(a.drain.target_name);
       if (Known(a.drain.target)) {
+        UnsealRollups(a.drain.target, a.drain.range);
         out_.swift.push_back(
             RecordAttached({a.drain.target, a.drain.target_schema, a.drain.target_name, ""}));
       } else {
@@ -163,6 +175,7 @@ class Renderer : public RevertSql {
       ReplicaIndex(a.default_partition.name);
       out_.swift.push_back(RecordMade(table_, a.default_partition.schema, a.promoted_name, a.drain.range));
     }
+    ReleaseMarks();
     out_.swift.push_back("DROP FUNCTION " + FunctionName() + "()");
     out_.swift.push_back(RecordDrained(table_));
   }
@@ -187,6 +200,7 @@ class Renderer : public RevertSql {
     LockDefault();
     LockExclusive(a.partition);
     Expect(a.partition);
+    SealRollups(a.partition, a.range);
     out_.swift.push_back("ALTER TABLE " + parent_ + " DETACH PARTITION " + Quoted(a.partition));
     out_.swift.push_back(RecordDetached(table_, a.partition, a.range, a.undo_window));
   }
@@ -201,6 +215,7 @@ class Renderer : public RevertSql {
     ExpectDetached(a.table);
     Attach(Quoted(a.table), a.range);
     out_.swift.push_back("ALTER TABLE " + Quoted(a.table) + " DROP CONSTRAINT " + kBoundCheck);
+    UnsealRollups(a.table.oid, a.range);
     out_.swift.push_back(RecordAttached(a.table));
   }
 
@@ -212,6 +227,7 @@ class Renderer : public RevertSql {
       LockDefault();
       LockExclusive(a.partition);
       Expect(a.partition);
+      SealRollups(a.partition, a.range);
     } else {
       Gentle(a.partition);
       LockReferences(kEverybody);
@@ -228,6 +244,10 @@ class Renderer : public RevertSql {
     const std::string expired = column_ + " < " + LiteralSql(Bound::At(a.cutoff), key_);
     if (a.leaf.oid != 0) out_.work.push_back(Assertion(a.leaf, a.leaf.bounds));
     if (EndsWayBack(table_)) out_.work.push_back(RecordNoWayBack(*table_.conversion, WhyNoWayBack(a)));
+    if (!MadeRollups(parent_).empty()) {
+      DeleteRowsUnderRollups(a);
+      return;
+    }
     if (a.has_time_index || server_.version < 140000) {
       out_.repeat = Transaction::Repeat::kUntilNoRows;
       out_.work.push_back("DELETE FROM ONLY " + leaf + " WHERE ctid = ANY (ARRAY(SELECT ctid FROM ONLY " +

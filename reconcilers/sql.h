@@ -19,7 +19,10 @@ struct Transaction {
     kOnce,
     kUntilNoRows,  // the last statement of `work`, until it changes nothing
     kAlone,        // `work` is one statement that runs outside a transaction
-    kOverPages,    // the same over `pages_of`, kPagesPerBatch pages at a time: $1 and $2 are page numbers
+    // The last statement of `work` returns whether there is more to do and how
+    // many rows it was about; until there is not.
+    kWhileMore,
+    kOverPages,  // the same over `pages_of`, kPagesPerBatch pages at a time: $1 and $2 are page numbers
   };
 
   std::vector<std::string> work;    // may be long; takes no lock that stalls readers or writers
@@ -38,6 +41,9 @@ struct Transaction {
   // Only once the transactions of now have ended: one that is older than the
   // moving of rows sees them where they were, and that place is about to go.
   bool after_others = false;
+  // All of it sees one snapshot, and is tried again if somebody else has changed
+  // what it changes (REPEATABLE READ).
+  bool one_snapshot = false;
   Repeat repeat = Repeat::kOnce;
   std::string pages_of;  // quoted
   bool operator==(const Transaction&) const = default;
@@ -45,6 +51,7 @@ struct Transaction {
 
 inline constexpr int kRowsPerBatch = 5'000;
 inline constexpr int kPagesPerBatch = 64;
+inline constexpr int kBucketsPerBatch = 500;
 
 // What SQL raises when the world is not as the plan saw it: the plan is void,
 // nothing was changed.  In the class of user-defined states.
@@ -58,6 +65,8 @@ Transaction Render(const Action& action, const Policy& policy, const Table& tabl
 // An SQL expression: a fingerprint of all that a conversion carries over from
 // the plain table, but for what the conversion itself adds to it.
 std::string ShapeSql(Oid plain, const std::string& name);
+// An SQL condition: the function with that oid is what a rollup's triggers run.
+std::string OfRollupSql(const std::string& function);
 // An SQL condition: the row named `row` of a child repeats a unique key of the
 // table on its way back.  REQUIRES: Table::anatomy
 std::string RepeatsKeySql(const Table& table, const std::string& row);

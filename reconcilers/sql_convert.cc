@@ -63,6 +63,13 @@ std::string DefaultTablespace(const std::string& name) {
 
 }  // namespace
 
+std::string OfRollupSql(const std::string& function) {
+  return "EXISTS (SELECT FROM pg_catalog.pg_proc o JOIN pg_catalog.pg_namespace s ON s.oid = o.pronamespace "
+         "WHERE "
+         "o.oid = " +
+         function + " AND s.nspname = 'partition_controller' AND o.proname LIKE 'mark\\_%')";
+}
+
 std::string ShapeSql(Oid plain, const std::string& name) {
   const std::string oid = std::to_string(plain);
   const std::string views =
@@ -93,7 +100,8 @@ std::string ShapeSql(Oid plain, const std::string& name) {
          QuoteLiteral(PlainKeyName(name)) + ")" +
          " UNION ALL SELECT pg_catalog.concat_ws(' ', 'trigger', pg_catalog.pg_get_triggerdef(oid), "
          "tgenabled) FROM pg_catalog.pg_trigger WHERE tgrelid = " +
-         oid + " AND NOT tgisinternal AND tgname <> " + QuoteLiteral(kFence) +
+         oid + " AND NOT tgisinternal AND tgname <> " + QuoteLiteral(kFence) + " AND NOT " +
+         OfRollupSql("tgfoid") +
          " UNION ALL SELECT pg_catalog.concat_ws(' ', 'policy', polname, polcmd, polpermissive, polroles, "
          "pg_catalog.pg_get_expr(polqual, polrelid), pg_catalog.pg_get_expr(polwithcheck, polrelid)) FROM "
          "pg_catalog.pg_policy WHERE polrelid = " +
@@ -384,8 +392,11 @@ void ConversionSql::operator()(const FinishConversion& a) {
   for (const TableTrigger& trigger : table_.anatomy->triggers) {
     out_.swift.push_back("DROP TRIGGER " + QuoteName(trigger.name) + " ON " + parent_);
   }
+  // What was diverted fired no trigger of a rollup.
+  MarkRows(Here(a.conversion.parent_name));
   MoveSequences(a.conversion);
   ExchangeNames(a.conversion);
+  MoveRollupTriggers(Here(a.conversion.history_name), parent_);
   AttachHistory(a.conversion);
   PointOthersHere(Here(a.conversion.history_name));
   PutComments();

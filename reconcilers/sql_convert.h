@@ -4,7 +4,7 @@
 #ifndef PARTITION_CONTROLLER_RECONCILERS_SQL_CONVERT_H_
 #define PARTITION_CONTROLLER_RECONCILERS_SQL_CONVERT_H_
 
-#include "reconcilers/sql_writer.h"
+#include "reconcilers/sql_rollup.h"
 
 namespace partition_controller {
 
@@ -12,9 +12,10 @@ namespace partition_controller {
 std::string SameKey(const TableIndex& index, const std::string& row, const std::string& other);
 
 // REQUIRES: Table::anatomy, but for UnfenceConversion and AbandonConversion
-class ConversionSql : public SqlWriter {
+class ConversionSql : public RollupWriter {
  public:
-  using SqlWriter::SqlWriter;
+  using RollupWriter::RollupWriter;
+  using RollupWriter::operator();
 
   void operator()(const PrepareConversion& a);
   void operator()(const BuildIndex& a);

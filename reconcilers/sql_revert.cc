@@ -78,6 +78,7 @@ void RevertSql::operator()(const BeginRevert& a) {
   GiveBackPrivileges();
   GiveBackRowSecurity();
   GiveBackTriggers();
+  MoveRollupTriggers("", parent_);
   PointOthersHere(partitioned);
   // Sequences that it does not own any more stay.
   out_.swift.push_back("DROP TABLE " + partitioned);

@@ -70,6 +70,8 @@ class SqlWriter {
   void Gentle(const TableRef& ref);
   void GentleParent();
   void Contend(Oid oid);
+  // Adds it to `swift`; a condition is for who may not lock the table.
+  void Lock(const std::string& quoted, const std::string& mode, const std::string& condition = "");
   void LockExclusive(const TableRef& ref);
   void LockParent();
   // An INSERT that is under way has looked up the partitions already: it would
@@ -111,9 +113,6 @@ class SqlWriter {
 
  private:
   const Attributes* NewestSibling() const;
-  // Adds it to `swift`; a condition is for who may not lock the table.
-  void Lock(const std::string& quoted, const std::string& mode, const std::string& condition = "");
-
   std::vector<std::string> locks_;  // the same without waiting
 };
 

@@ -16,6 +16,9 @@
 namespace partition_controller {
 namespace {
 
+// What a refresh may take before it counts as late.
+constexpr std::chrono::minutes kRefreshing{5};
+
 // More than people read, and far below what the API server takes (32,768).
 constexpr std::size_t kLongestMessage = 4'096;
 
@@ -60,6 +63,7 @@ class Judge {
   Condition RetentionEnforced() const;
   Condition DefaultPartitionEmpty() const;
   Condition Converted() const;
+  Condition RollupsCurrent() const;
 
  private:
   // Removals that have not happened though their time has come.
@@ -67,6 +71,7 @@ class Judge {
     std::size_t due = 0;
     std::size_t paced = 0;
     std::size_t outside_windows = 0;
+    std::size_t behind_rollups = 0;
     std::optional<Instant> opens;
   };
 
@@ -76,6 +81,12 @@ class Judge {
   std::string Due() const;
   bool MayBeUndone(const Action& action) const;
   Backlog RemovalsLeft() const;
+
+  // Whether a step is due that is not done again and again anyway.
+  bool StepsDue() const {
+    return std::any_of(plan_.steps.begin(), plan_.steps.end(),
+                       [](const Step& step) { return !Routine(step.action); });
+  }
 
   const Policy& policy_;
   const Plan& plan_;
@@ -138,11 +149,11 @@ Condition Judge::Ready() const {
   }
   if (failure_) return Make("Ready", "False", failure_->reason, failure_->message);
   if (!plan_.refusals.empty()) return Refused("Ready", "False");
-  if (!plan_.steps.empty() && policy_.mode == Policy::Mode::kPlan) {
+  if (StepsDue() && policy_.mode == Policy::Mode::kPlan) {
     return Make("Ready", "False", "PlanPending",
                 Due() + " Nothing is done while spec.mode is Plan; set it to Apply to go on.");
   }
-  if (!plan_.steps.empty()) return Make("Ready", "False", "Progressing", Due());
+  if (StepsDue()) return Make("Ready", "False", "Progressing", Due());
   const std::size_t waiting = plan_.waiting.size();
   return Make("Ready", "True", "AsDeclared",
               "The table is as the policy declares" +
@@ -160,7 +171,7 @@ Condition Judge::Reconciling() const {
   if (failure_)
     return Make("Reconciling", "True", "Retrying", "The last run failed and is repeated; see Ready.");
   if (plan_.StopsEverything()) return no(Refused("", "").reason, "Waits for a person; see Stalled.");
-  if (plan_.steps.empty()) return no("AsDeclared", "No step is due.");
+  if (!StepsDue()) return no("AsDeclared", "No step is due.");
   if (policy_.mode == Policy::Mode::kPlan)
     return no("PlanPending", "Nothing is done while spec.mode is Plan.");
   return Make("Reconciling", "True", "Progressing", Due());
@@ -210,7 +221,9 @@ Judge::Backlog Judge::RemovalsLeft() const {
       plan_.steps.begin(), plan_.steps.end(), [](const Step& step) { return Destructive(step.action); }));
   for (const Waiting& waiting : plan_.waiting) {
     if (!Destructive(waiting.action) || MayBeUndone(waiting.action)) continue;
-    ++(waiting.until ? left.outside_windows : left.paced);
+    ++(waiting.until                               ? left.outside_windows
+       : waiting.reason.starts_with("the rollup ") ? left.behind_rollups
+                                                   : left.paced);
     if (waiting.until) left.opens = waiting.until;
   }
   return left;
@@ -222,7 +235,7 @@ Condition Judge::RetentionEnforced() const {
   const bool looked_into = !plan_.StopsEverything() || outlook_.overdue_since;
   if (!has_table_ || !outlook_.cutoff || !looked_into) return Unknown("RetentionEnforced");
   const Backlog left = RemovalsLeft();
-  const std::size_t count = left.due + left.paced + left.outside_windows;
+  const std::size_t count = left.due + left.paced + left.outside_windows + left.behind_rollups;
   if (count == 0 && !outlook_.overdue_since) {
     return Make("RetentionEnforced", "True", "AsDeclared",
                 "Nothing is left that keep " + ToString(policy_.retention->keep) + " has expired.");
@@ -235,6 +248,10 @@ Condition Judge::RetentionEnforced() const {
     return Make("RetentionEnforced", "False", reason, message + ". " + why);
   };
   if (!plan_.refusals.empty()) return no(Refused("", "").reason, "Nothing is removed meanwhile; see Ready.");
+  if (left.behind_rollups > 0) {
+    return no("RollupBehind",
+              "Rollups are to take in what is removed first (afterRollup: Required); see RollupsCurrent.");
+  }
   if (left.paced > 0)
     return no("Paced", "maxPerRun leaves " + std::to_string(left.paced) + " to later runs.");
   if (left.opens) return no("OutsideWindow", "The next window opens at " + ToString(*left.opens) + '.');
@@ -300,6 +317,51 @@ Condition Judge::Converted() const {
              : no("Prepared", "The partitioned table stands beside the plain one.");
 }
 
+Condition Judge::RollupsCurrent() const {
+  if (policy_.rollups.empty())
+    return Make("RollupsCurrent", "True", "Disabled", "The policy has no rollups.");
+  if (!has_table_ || failure_) return Unknown("RollupsCurrent");
+  std::vector<std::string> filling;
+  std::vector<std::string> missing;
+  std::vector<std::string> stale;
+  std::size_t kept = 0;
+  for (const Rollup& rollup : policy_.rollups) {
+    if (!rollup.enabled) continue;
+    ++kept;
+    const auto state = std::find_if(table_.rollups.begin(), table_.rollups.end(),
+                                    [&](const RollupState& s) { return s.name == rollup.name; });
+    if (state == table_.rollups.end() || !state->intact) {
+      missing.push_back(rollup.name);
+    } else if (!state->filled) {
+      filling.push_back(rollup.name +
+                        (state->filled_from ? " (down to " + ToString(*state->filled_from) + ")" : ""));
+    } else if (state->oldest_dirty && NextBucket(rollup, *state->oldest_dirty) + rollup.settle +
+                                              policy_.schedule.period + kRefreshing <
+                                          outlook_.now) {
+      stale.push_back(rollup.name + " (since " + ToString(*state->oldest_dirty) + ")");
+    }
+  }
+  const auto list = [](const std::vector<std::string>& names) {
+    std::string text;
+    for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+    return text;
+  };
+  if (!missing.empty()) {
+    const auto refused = std::find_if(plan_.refusals.begin(), plan_.refusals.end(),
+                                      [](const Refusal& r) { return r.code.starts_with("Rollup"); });
+    return Make("RollupsCurrent", "False", refused != plan_.refusals.end() ? refused->code : "NotKept",
+                "Not kept: " + list(missing) + ".");
+  }
+  if (!filling.empty()) {
+    return Make("RollupsCurrent", "False", "Filling", "History is being computed: " + list(filling) + ".");
+  }
+  if (!stale.empty())
+    return Make("RollupsCurrent", "False", "Behind", "Not up to date: " + list(stale) + ".");
+  return Make("RollupsCurrent", "True", kept == 0 ? "Paused" : "AsDeclared",
+              kept == 0 ? "All rollups are paused."
+                        : "Every bucket is exact, or changed a moment ago and is computed again.");
+}
+
 }  // namespace
 
 std::optional<double> ConversionProgress(const Policy& policy, const Catalog& catalog) {
@@ -325,15 +387,15 @@ std::optional<double> ConversionProgress(const Policy& policy, const Catalog& ca
 std::vector<Condition> ConditionsOf(const Policy& policy, const Catalog& catalog, const Plan& plan,
                                     const std::optional<Failure>& failure) {
   const Judge judge(policy, catalog, plan, failure);
-  return {judge.Ready(),    judge.Reconciling(),       judge.Stalled(),
-          judge.Covered(),  judge.RetentionEnforced(), judge.DefaultPartitionEmpty(),
-          judge.Converted()};
+  return {judge.Ready(),          judge.Reconciling(),       judge.Stalled(),
+          judge.Covered(),        judge.RetentionEnforced(), judge.DefaultPartitionEmpty(),
+          judge.RollupsCurrent(), judge.Converted()};
 }
 
 std::vector<Condition> ConditionsOf(const Failure& failure) {
   std::vector<Condition> conditions = {Make("Ready", "False", failure.reason, failure.message)};
-  for (const char* type :
-       {"Reconciling", "Stalled", "Covered", "RetentionEnforced", "DefaultPartitionEmpty", "Converted"}) {
+  for (const char* type : {"Reconciling", "Stalled", "Covered", "RetentionEnforced", "DefaultPartitionEmpty",
+                           "RollupsCurrent", "Converted"}) {
     conditions.push_back(Make(type, "Unknown", failure.reason, "The database has not been read; see Ready."));
   }
   if (failure.needs_a_person) conditions[2] = Make("Stalled", "True", failure.reason, failure.message);

@@ -118,7 +118,7 @@ TEST_F(MetricsTest, APolicyThatWasNeverObservedHasOnlyConditions) {
 TEST_F(MetricsTest, ADeletedPolicyLeavesNothingBehind) {
   Set([](PolicyState&) {});
   board_.Remove({"edgewatch", "points"});
-  EXPECT_THAT(metrics_.Render(), Not(HasSubstr("points")));
+  EXPECT_THAT(metrics_.Render(), Not(HasSubstr("\"points\"")));
 }
 
 TEST_F(MetricsTest, NamesAreEscaped) {

@@ -12,10 +12,9 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-using ::testing::StartsWith;
 
 // A paused rollup with one key replaced ("key: value"), added or, if the value is empty, left out.
-std::vector<std::string> Rollup(const std::string& key = "", const std::string& value = "") {
+std::vector<std::string> With(const std::string& key = "", const std::string& value = "") {
   std::string text;
   bool replaced = false;
   for (const auto& [known, good] : {std::pair<std::string, std::string>("name", "hourly"),
@@ -33,62 +32,95 @@ std::vector<std::string> Rollup(const std::string& key = "", const std::string& 
   return Problems(Minimal() + "  rollups: [{" + text + "}]\n");
 }
 
-TEST(Rollups, ArePausedOrRefused) {
-  EXPECT_THAT(Rollup(), IsEmpty());
-  EXPECT_THAT(
-      Rollup("state", "Enabled"),
-      ElementsAre("spec.rollups[0].state: rollups are not supported yet; write state: Paused or leave the "
-                  "rollup out"));
-  EXPECT_THAT(Rollup("state"), ElementsAre(StartsWith("spec.rollups[0]: rollups are not supported yet")));
-  EXPECT_THAT(Rollup("state", "paused"), ElementsAre(HasSubstr("did you mean 'Paused'?")));
+TEST(Rollups, AreKept) {
+  const Decoded decoded = Decode(Minimal() + R"(  partitioning: {timeZone: Europe/Berlin}
+  rollups:
+  - {name: hourly, interval: 90m, table: h, dimensions: [d, e], source: {jsonb: m, keys: [a]}, settle: 0s, keep: 2y}
+  - {name: daily, state: Paused, interval: 1d, table: t, dimensions: [d], source: {columns: [x, y]}}
+  - {name: utc, interval: 1d, timeZone: UTC, table: u, dimensions: [d], source: {jsonb: m}}
+)");
+  ASSERT_THAT(decoded.problems, IsEmpty());
+  Rollup hourly;
+  hourly.name = "hourly";
+  hourly.interval = std::chrono::minutes(90);
+  hourly.time_zone = "Europe/Berlin";
+  hourly.table = "h";
+  hourly.dimensions = {"d", "e"};
+  hourly.jsonb = "m";
+  hourly.keys = {"a"};
+  hourly.settle = std::chrono::milliseconds(0);
+  hourly.keep = CalendarDuration{2, CalendarDuration::Unit::kYear};
+  Rollup daily;
+  daily.name = "daily";
+  daily.enabled = false;
+  daily.calendar_day = true;
+  daily.time_zone = "Europe/Berlin";
+  daily.table = "t";
+  daily.dimensions = {"d"};
+  daily.columns = {"x", "y"};
+  Rollup utc;
+  utc.name = "utc";
+  utc.calendar_day = true;
+  utc.table = "u";
+  utc.dimensions = {"d"};
+  utc.jsonb = "m";
+  EXPECT_THAT(decoded.policies.at(0).rollups, ElementsAre(hourly, daily, utc));
+}
+
+TEST(Rollups, HaveTablesOfTheirOwn) {
+  EXPECT_THAT(With("table", "telemetry_points"), ElementsAre(HasSubstr("table 'telemetry_points' is taken")));
+  EXPECT_THAT(With("timeZone", "Europe/Berlin"), ElementsAre(HasSubstr("timeZone is for days")));
 }
 
 TEST(Rollups, AreCheckedInFull) {
   for (const char* key : {"name", "interval", "table", "dimensions", "source"}) {
-    EXPECT_THAT(Rollup(key), ElementsAre(HasSubstr(std::string("spec.rollups[0].") + key + " is missing")))
+    EXPECT_THAT(With(key), ElementsAre(HasSubstr(std::string("spec.rollups[0].") + key + " is missing")))
         << key;
   }
-  EXPECT_THAT(Rollup("intervall", "1h"), ElementsAre(HasSubstr("did you mean 'interval'?")));
+  EXPECT_THAT(With("intervall", "1h"), ElementsAre(HasSubstr("did you mean 'interval'?")));
   for (const char* bad : {"Hourly", "1h", "-", "a-", "a_b", "''"})
-    EXPECT_THAT(Rollup("name", bad), SizeIs(1)) << bad;
-  EXPECT_THAT(Rollup("name", std::string(40, 'a')), IsEmpty());
-  EXPECT_THAT(Rollup("name", std::string(41, 'a')), SizeIs(1));
-  for (const char* good : {"1m", "15m", "1d", "36h"})
-    EXPECT_THAT(Rollup("interval", good), IsEmpty()) << good;
-  for (const char* bad : {"0h", "1s", "60000ms", "1w", "1mo", "60", "0d"}) {
-    EXPECT_THAT(Rollup("interval", bad), SizeIs(1)) << bad;
+    EXPECT_THAT(With("name", bad), SizeIs(1)) << bad;
+  EXPECT_THAT(With("name", std::string(40, 'a')), IsEmpty());
+  EXPECT_THAT(With("name", std::string(41, 'a')), SizeIs(1));
+  for (const char* good : {"1m", "15m", "1d", "36h", "8784h"})
+    EXPECT_THAT(With("interval", good), IsEmpty()) << good;
+  for (const char* bad : {"0h", "1s", "60000ms", "1w", "1mo", "60", "0d", "2d", "8785h"}) {
+    EXPECT_THAT(With("interval", bad), SizeIs(1)) << bad;
   }
-  EXPECT_THAT(Rollup("table", std::string(64, 't')), SizeIs(1));
-  EXPECT_THAT(Rollup("dimensions", "[]"), SizeIs(1));
-  EXPECT_THAT(Rollup("dimensions", "[a, b, a]"), ElementsAre(HasSubstr("'a' is in the list already")));
-  EXPECT_THAT(Rollup("dimensions", "[a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p]"), IsEmpty());
-  EXPECT_THAT(Rollup("dimensions", "[a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q]"), SizeIs(1));
-  EXPECT_THAT(Rollup("dimensions", "device_id"), SizeIs(1));
-  EXPECT_THAT(Rollup("settle", "0s"), IsEmpty());
-  EXPECT_THAT(Rollup("settle", "5"), SizeIs(1));
-  EXPECT_THAT(Rollup("keep", "2y"), IsEmpty());
-  EXPECT_THAT(Rollup("keep", "0d"), SizeIs(1));
+  EXPECT_THAT(With("table", std::string(64, 't')), SizeIs(1));
+  EXPECT_THAT(With("table", std::string(59, 't')), ElementsAre(HasSubstr("table must be at most 58 bytes")));
+  EXPECT_THAT(With("table", std::string(58, 't')), IsEmpty());
+  EXPECT_THAT(With("dimensions", "[]"), SizeIs(1));
+  EXPECT_THAT(With("dimensions", "[a, b, a]"), ElementsAre(HasSubstr("'a' is in the list already")));
+  EXPECT_THAT(With("dimensions", "[a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p]"), IsEmpty());
+  EXPECT_THAT(With("dimensions", "[a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q]"), SizeIs(1));
+  EXPECT_THAT(With("dimensions", "device_id"), SizeIs(1));
+  EXPECT_THAT(With("settle", "0s"), IsEmpty());
+  EXPECT_THAT(With("settle", "5"), SizeIs(1));
+  EXPECT_THAT(With("keep", "2y"), IsEmpty());
+  EXPECT_THAT(With("keep", "0d"), SizeIs(1));
 }
 
 TEST(Rollups, HaveOneSource) {
-  EXPECT_THAT(Rollup("source", "{jsonb: metrics}"), IsEmpty());
-  EXPECT_THAT(Rollup("source", "{jsonb: metrics, keys: [a, b]}"), IsEmpty());
-  EXPECT_THAT(Rollup("source", "{columns: [a, b]}"), IsEmpty());
-  EXPECT_THAT(Rollup("source", "{}"), SizeIs(1));
-  EXPECT_THAT(Rollup("source", "{jsonb: m, columns: [a]}"), SizeIs(1));
-  EXPECT_THAT(Rollup("source", "{columns: [a], keys: All}"), SizeIs(1));
-  EXPECT_THAT(Rollup("source", "{columns: []}"), SizeIs(1));
-  EXPECT_THAT(Rollup("source", "{jsonb: m, keys: all}"), SizeIs(1));
-  EXPECT_THAT(Rollup("source", "{jsonb: m, keys: []}"), SizeIs(1));
-  EXPECT_THAT(Rollup("source", "{jsonb: m, keys: [1]}"), SizeIs(1));
-  EXPECT_THAT(Rollup("source", "metrics"), SizeIs(1));
+  EXPECT_THAT(With("source", "{jsonb: metrics}"), IsEmpty());
+  EXPECT_THAT(With("source", "{jsonb: metrics, keys: [a, b]}"), IsEmpty());
+  EXPECT_THAT(With("source", "{columns: [a, b]}"), IsEmpty());
+  EXPECT_THAT(With("source", "{}"), SizeIs(1));
+  EXPECT_THAT(With("source", "{jsonb: m, columns: [a]}"), SizeIs(1));
+  EXPECT_THAT(With("source", "{columns: [a], keys: All}"), SizeIs(1));
+  EXPECT_THAT(With("source", "{columns: []}"), SizeIs(1));
+  EXPECT_THAT(With("source", "{jsonb: m, keys: all}"), SizeIs(1));
+  EXPECT_THAT(With("source", "{jsonb: m, keys: []}"), SizeIs(1));
+  EXPECT_THAT(With("source", "{jsonb: m, keys: [1]}"), SizeIs(1));
+  EXPECT_THAT(With("source", "metrics"), SizeIs(1));
 }
 
 TEST(Rollups, HaveDifferentNames) {
   const std::string rollup =
       "{name: a, state: Paused, interval: 1h, table: t, dimensions: [d], source: {jsonb: m}}";
   EXPECT_THAT(Problems(Minimal() + "  rollups: [" + rollup + ", " + rollup + "]\n"),
-              ElementsAre("spec.rollups[1].name: another rollup is called 'a'"));
+              ElementsAre("spec.rollups[1].name: another rollup is called 'a'",
+                          HasSubstr("spec.rollups[1].table: table 't' is taken")));
 }
 
 TEST(Rollups, AreAList) {

@@ -289,9 +289,7 @@ TEST_F(Contract, EdgeWatchFirstContact) {
   EXPECT_EQ(db_->Value("SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND conrelid = "
                        "'telemetry_points_p20260901_20261201'::regclass AND conparentid = 0"),
             "0");
-  EXPECT_THAT(
-      db_->Column("SELECT proname FROM pg_proc WHERE pronamespace = 'partition_controller'::regnamespace"),
-      IsEmpty());
+  EXPECT_THAT(db_->Column(kPassingFunctions), IsEmpty());
 }
 
 TEST_F(Contract, MovesOutOfASmallDefault) {
@@ -909,9 +907,7 @@ TEST_F(ConversionContract, EachStepWithEachKey) {
     EXPECT_EQ(db_->Number("SELECT count(*) FROM points_default"), 21);
     EXPECT_THAT(db_->Column("SELECT conname FROM pg_constraint WHERE conname LIKE 'partition_controller%'"),
                 IsEmpty());
-    EXPECT_THAT(
-        db_->Column("SELECT proname FROM pg_proc WHERE pronamespace = 'partition_controller'::regnamespace"),
-        IsEmpty());
+    EXPECT_THAT(db_->Column(kPassingFunctions), IsEmpty());
     EXPECT_THAT(Converge(), IsEmpty());
   }
 }

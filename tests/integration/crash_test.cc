@@ -109,6 +109,43 @@ void ConvertAndTurnBack(LiveDatabase& db, Policy* policy) {
   policy->partitioning.conversion = Partitioning::Conversion::kRevert;
 }
 
+// Hourly and daily (where a month cuts days in two), with history.
+void AddRollups(Policy* policy) {
+  Rollup rollup;
+  rollup.name = "r";
+  rollup.table = "points_hourly";
+  rollup.dimensions = {"device"};
+  rollup.columns = {"v"};
+  Rollup daily = rollup;
+  daily.name = "zones";
+  daily.table = "points_daily";
+  daily.calendar_day = true;
+  daily.time_zone = "Asia/Kolkata";
+  policy->rollups = {rollup, daily};
+}
+
+void MakeForRollups(LiveDatabase& db, Policy* policy) {
+  db.Sql("ALTER TABLE points ADD device text DEFAULT 'd'");
+  db.Sql(MonthSql("august", "2026-08-01", "2026-09-01") + ";" +
+         MonthSql("september", "2026-09-01", "2026-10-01"));
+  db.Sql(FillSql(1, 300, "2026-08-10", "2026-09-30"));
+  Settle(db, *policy, kNow);
+}
+
+void RollUp(LiveDatabase& db, Policy* policy) {
+  MakeForRollups(db, policy);
+  AddRollups(policy);
+  Settle(db, *policy, kNow);
+  db.Sql(
+      "INSERT INTO points VALUES (1001, '2026-08-20 10:00+00', 5), (1002, '2026-08-31 23:00+00', 6), (1003, "
+      "'2026-11-22 10:00+00', 7); DELETE FROM points WHERE id = 20");
+}
+
+constexpr const char* kWhileRollingUp =
+    "INSERT INTO points VALUES (-1, '2026-11-22 11:00+00', 1), (-2, '2026-09-15 12:00+00', 2); DELETE FROM "
+    "points "
+    "WHERE id = 299";
+
 const Scenario kScenarios[] = {
     // Without bookkeeping: the migration is part of it.
     {"Provision",
@@ -211,6 +248,22 @@ const Scenario kScenarios[] = {
      [](Policy* policy, Instant*) { policy->partitioning.state = Partitioning::State::kDisabled; },
      kWhileConverting, "unfence_conversion"},
     {"Revert", ConvertAndTurnBack, [](Policy*, Instant*) {}, kWhileConverting, "build_index"},
+    {"RollupInstall", MakeForRollups, [](Policy* policy, Instant*) { AddRollups(policy); }, kWhileRollingUp,
+     "install_rollup"},
+    {"RollupRefresh", RollUp, [](Policy*, Instant*) {}, kWhileRollingUp, "refresh_rollup"},
+    {"RollupSeal", RollUp, [](Policy* policy, Instant*) { policy->retention = Keep("80d"); }, kWhileRollingUp,
+     "refresh_rollup"},
+    {"RollupSealAndKeep", RollUp,
+     [](Policy* policy, Instant*) { policy->retention = Keep("80d", Retention::Action::kDrop, "24h"); },
+     kWhileRollingUp, "refresh_rollup"},
+    {"RollupRowDeletes", RollUp,
+     [](Policy* policy, Instant*) {
+       policy->partitioning.state = Partitioning::State::kDisabled;
+       policy->retention = Keep("80d");
+     },
+     kWhileRollingUp, "refresh_rollup"},
+    {"RollupPause", RollUp, [](Policy* policy, Instant*) { policy->rollups[0].enabled = false; },
+     kWhileRollingUp, "refresh_rollup"},
 };
 
 // Everything that should be the same in the end: all but oids, terms, clocks
@@ -253,7 +306,8 @@ std::string StateOf(LiveDatabase& db) {
   add("triggers",
       "SELECT tgrelid::regclass || ' ' || regexp_replace(tgname, '_[0-9]+$', '') FROM pg_trigger ORDER BY 1");
   add("functions",
-      "SELECT proname FROM pg_proc WHERE pronamespace = to_regnamespace('partition_controller') ORDER BY 1");
+      "SELECT proname FROM pg_proc WHERE pronamespace = to_regnamespace('partition_controller') AND proname "
+      "NOT LIKE 'mark%' ORDER BY 1");
   state += "bookkeeping\n";
   if (!db.Value("SELECT to_regclass('partition_controller.version')").empty()) {
     add("partitions",
@@ -266,6 +320,20 @@ std::string StateOf(LiveDatabase& db) {
         "SELECT concat_ws(' ', state, schema_name, table_name, parent_name, history_name, primary_key, "
         "key_index, cut, "
         "to_regclass(table_name)::oid = parent_oid) FROM partition_controller.conversions");
+    add("rollups",
+        "SELECT concat_ws(' ', name, state, filled_from, adopting) FROM partition_controller.rollups ORDER "
+        "BY name");
+    add("sealed",
+        "SELECT concat_ws(' ', regexp_replace(suffix, '^[0-9]+', ''), by_rows, range_from, range_to) FROM "
+        "partition_controller.sealed ORDER BY 1");
+    for (const char* view : {"points_hourly_live", "points_daily_live"}) {
+      if (db.Value(std::string("SELECT to_regclass('") + view + "')").empty()) continue;
+      // Right at every moment, whatever has been refreshed by then.
+      add(view,
+          std::string("SELECT concat_ws(' ', count(*), sum(sample_count), sum(sum_value), "
+                      "sum(hashtext(concat(bucket_ts, sum_value, min_value, max_value))::bigint)) FROM ") +
+              view);
+    }
     add("drains", "SELECT target_name FROM partition_controller.drains");
     add("tables",
         "SELECT concat_ws(' ', 'keeper:', policy_name, table_name, analyzed_at IS NOT NULL) FROM "
@@ -276,6 +344,16 @@ std::string StateOf(LiveDatabase& db) {
     add(detached, std::string("SELECT count(*)::text FROM ") + detached);
   }
   return state;
+}
+
+// The same, with what is only on the way there.
+std::string ProgressOf(LiveDatabase& db) {
+  const bool rollups = !db.Value("SELECT to_regclass('partition_controller.rollups')").empty();
+  return StateOf(db) +
+         (rollups
+              ? db.Value(
+                    "SELECT string_agg(points || ' ' || filled_from, ' ') FROM partition_controller.rollups")
+              : "");
 }
 
 // Counts statements, and at one of them lets something happen.
@@ -455,7 +533,7 @@ TEST_P(CrashTest, KilledAfterEveryStatement) {
   ASSERT_NO_FATAL_FAILURE(Undisturbed(&statements));
   const std::string uri = Copy(origin_);
   auto db = std::make_unique<LiveDatabase>(uri);
-  std::string state = StateOf(*db);
+  std::string state = ProgressOf(*db);
   int deaths = 0;
   int commits = 0;
   for (int at = 0; !HasFailure(); ++at) {
@@ -463,7 +541,7 @@ TEST_P(CrashTest, KilledAfterEveryStatement) {
     if (!LiveAndDie(uri, policy_, now_, at, Fateful::Moment::kAfter, claimed)) break;
     ++deaths;
     WaitForBackends(*db);
-    std::string now = StateOf(*db);
+    std::string now = ProgressOf(*db);
     if (now == state) continue;
     // That was a COMMIT.  From here to the end, as it is, ...
     ++commits;

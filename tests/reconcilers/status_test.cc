@@ -65,9 +65,9 @@ TEST_F(Status, TypesAndTheirOrder) {
   for (const Condition& condition : ConditionsOf(policy_, catalog_, plan_, failure_)) {
     types.push_back(condition.type);
   }
-  const std::vector<std::string> expected = {"Ready",    "Reconciling",       "Stalled",
-                                             "Covered",  "RetentionEnforced", "DefaultPartitionEmpty",
-                                             "Converted"};
+  const std::vector<std::string> expected = {"Ready",          "Reconciling",       "Stalled",
+                                             "Covered",        "RetentionEnforced", "DefaultPartitionEmpty",
+                                             "RollupsCurrent", "Converted"};
   EXPECT_EQ(types, expected);
   types.clear();
   for (const Condition& condition : ConditionsOf(Failure{"LockTimeout", "m", false})) {

@@ -30,6 +30,12 @@ inline Words<Partition::BoundCheck> WordsFor(Partition::BoundCheck) {
           {Partition::BoundCheck::kNotValid, "NotValid"},
           {Partition::BoundCheck::kValid, "Valid"}};
 }
+inline Words<RollupState::State> WordsFor(RollupState::State) {
+  return {{RollupState::State::kNone, "None"},
+          {RollupState::State::kFilling, "Filling"},
+          {RollupState::State::kLive, "Live"},
+          {RollupState::State::kPaused, "Paused"}};
+}
 inline Words<Drain::Mode> WordsFor(Drain::Mode) {
   return {{Drain::Mode::kMove, "Move"}, {Drain::Mode::kPromote, "Promote"}};
 }
@@ -283,12 +289,59 @@ void Members(Io& io, Anatomy& a) {
 }
 
 template <typename Io>
+void Members(Io& io, TypedColumn& c) {
+  auto& [name, type, required] = c;
+  io("name", name);
+  io("type", type);
+  io("required", required);
+}
+
+template <typename Io>
+void Members(Io& io, RollupTarget& t) {
+  auto& [oid, is_table, owner_is_us, columns, view_taken, has_key] = t;
+  io("oid", oid);
+  io("isTable", is_table);
+  io("ownerIsUs", owner_is_us);
+  io("columns", columns);
+  io("viewTaken", view_taken);
+  io("hasKey", has_key);
+}
+
+template <typename Io>
+void Members(Io& io, RollupState& s) {
+  auto& [name, state, suffix, shape, source, target_oid, table, target, intact, filled_from, filled,
+         oldest_row, dirty, oldest_dirty, oldest_bucket, audited_at, points, late_points, skipped_values,
+         audited, mismatches] = s;
+  io("name", name);
+  io("state", state);
+  io("suffix", suffix);
+  io("shape", shape);
+  io("source", source);
+  io("targetOid", target_oid);
+  io("table", table);
+  io("target", target);
+  io("intact", intact);
+  io("filledFrom", filled_from);
+  io("filled", filled);
+  io("oldestRow", oldest_row);
+  io("dirty", dirty);
+  io("oldestDirty", oldest_dirty);
+  io("oldestBucket", oldest_bucket);
+  io("auditedAt", audited_at);
+  io("points", points);
+  io("latePoints", late_points);
+  io("skippedValues", skipped_values);
+  io("audited", audited);
+  io("mismatches", mismatches);
+}
+
+template <typename Io>
 void Members(Io& io, Table& t) {
   auto& [oid, schema, name, kind, owner, owner_is_us, may_create, owner_may_create, key_column_type,
          key_not_null, partitioned_by_key, partition_key, has_time_index, columns, overriding, foreign_keys,
          references, referenced_by, delete_triggers, published_by, column_settings, leaf_uniques,
          default_privileges, attributes, partitions, default_partition, detached, drain, ownership, former,
-         taken_names, conversion, anatomy, rows, oldest_row] = t;
+         taken_names, conversion, anatomy, column_types, rollups, rows, oldest_row] = t;
   io("oid", oid);
   io("schema", schema);
   io("name", name);
@@ -322,6 +375,8 @@ void Members(Io& io, Table& t) {
   io("takenNames", taken_names);
   io("conversion", conversion);
   io("anatomy", anatomy);
+  io("columnTypes", column_types);
+  io("rollups", rollups);
   io("rows", rows);
   io("oldestRow", oldest_row);
 }

@@ -62,9 +62,7 @@ void ConversionTest::ExpectNoTraceAfterNever() {
   EXPECT_EQ(db_->Number("SELECT count(*) FROM pg_class WHERE relkind = 'p' OR relispartition"), 0);
   EXPECT_EQ(db_->Number("SELECT count(*) FROM partition_controller.conversions"), 0);
   EXPECT_EQ(db_->Number("SELECT count(*) FROM partition_controller.partitions"), 0);
-  EXPECT_EQ(
-      db_->Number("SELECT count(*) FROM pg_proc WHERE pronamespace = 'partition_controller'::regnamespace"),
-      0);
+  EXPECT_TRUE(db_->Column(kPassingFunctions).empty());
   EXPECT_EQ(db_->Number("SELECT count(*) FROM pg_trigger WHERE tgname LIKE '%partition_controller%'"), 0);
   EXPECT_EQ(db_->Number("SELECT count(*) FROM pg_constraint WHERE conname LIKE 'partition_controller%'"), 0);
   EXPECT_EQ(db_->Number("SELECT count(*) FROM pg_class WHERE relname LIKE '%key_with_time%'"), 0);

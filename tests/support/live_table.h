@@ -43,6 +43,10 @@ class LiveDatabase {
   pqxx::connection connection_;
 };
 
+// Functions of ours: all are for a while only, or for a rollup.
+inline constexpr const char* kPassingFunctions =
+    "SELECT proname FROM pg_proc WHERE pronamespace = to_regnamespace('partition_controller') ORDER BY 1";
+
 // Monthly, two ahead, default kept, no retention.
 Policy PolicyFor(const std::string& table, const std::string& column = "ts");
 Retention Keep(const std::string& duration, Retention::Action action = Retention::Action::kDrop,

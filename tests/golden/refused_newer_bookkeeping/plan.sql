@@ -1,4 +1,116 @@
 -- Policy edgewatch/telemetry-points for "public"."telemetry_points" as of 2026-11-22T20:31:00Z.  Stop at the first error.
 \set ON_ERROR_STOP on
--- Refused: the schema partition_controller has version 3, made by a newer release; this one knows 2
--- Nothing to do.
+
+-- Makes the policy the table's keeper, unless another one is at work on it.
+BEGIN;
+SET LOCAL TimeZone = 'UTC';
+SET LOCAL DateStyle = 'ISO, YMD';
+SET LOCAL search_path = pg_catalog, pg_temp;
+SET LOCAL row_security = off;
+SET LOCAL client_min_messages = warning;
+SET LOCAL idle_in_transaction_session_timeout = '2000ms';
+SET LOCAL lock_timeout = '2000ms';
+INSERT INTO partition_controller.tables AS t (table_oid, policy_namespace, policy_name, schema_name, table_name, owner_name, database_oid, system_identifier, term, holder, acted_at) VALUES (16400, 'edgewatch', 'telemetry-points', 'public', 'telemetry_points', 'edgewatch', 16384, '7301234567890123456', pg_catalog.nextval('partition_controller.terms'), 'psql', pg_catalog.clock_timestamp()) ON CONFLICT (table_oid) DO UPDATE SET term = EXCLUDED.term, holder = EXCLUDED.holder, acted_at = EXCLUDED.acted_at, schema_name = EXCLUDED.schema_name, table_name = EXCLUDED.table_name WHERE t.policy_namespace = EXCLUDED.policy_namespace AND t.policy_name = EXCLUDED.policy_name AND (t.holder = EXCLUDED.holder OR t.acted_at < pg_catalog.clock_timestamp() - interval '2000 milliseconds') RETURNING t.term \gset partition_controller_
+COMMIT;
+
+-- create partition "public"."telemetry_points_p202702" for [2027-02-01T00:00:00Z, 2027-03-01T00:00:00Z)
+-- because: one of the 3 periods to be made ahead
+BEGIN;
+SET LOCAL TimeZone = 'UTC';
+SET LOCAL DateStyle = 'ISO, YMD';
+SET LOCAL search_path = pg_catalog, pg_temp;
+SET LOCAL row_security = off;
+SET LOCAL client_min_messages = warning;
+SET LOCAL idle_in_transaction_session_timeout = '2000ms';
+SET LOCAL lock_timeout = '2000ms';
+UPDATE partition_controller.tables SET acted_at = pg_catalog.clock_timestamp() WHERE table_oid = 16400 AND term = :partition_controller_term RETURNING term \gset partition_controller_
+CREATE TABLE "public"."telemetry_points_p202702" (LIKE "public"."telemetry_points" INCLUDING ALL EXCLUDING IDENTITY);
+ANALYZE "public"."telemetry_points_p202702";
+LOCK TABLE ONLY "public"."telemetry_points" IN SHARE UPDATE EXCLUSIVE MODE;
+LOCK TABLE ONLY "public"."telemetry_points_default" IN SHARE UPDATE EXCLUSIVE MODE;
+DO $pc$BEGIN
+  IF pg_catalog.has_table_privilege('"public"."devices"', 'UPDATE, DELETE, TRUNCATE') THEN
+    LOCK TABLE ONLY "public"."devices" IN SHARE ROW EXCLUSIVE MODE;
+  END IF;
+END$pc$;
+DO $pc$BEGIN
+  IF pg_catalog.has_table_privilege('"public"."ingestion_batches"', 'UPDATE, DELETE, TRUNCATE') THEN
+    LOCK TABLE ONLY "public"."ingestion_batches" IN SHARE ROW EXCLUSIVE MODE;
+  END IF;
+END$pc$;
+LOCK TABLE ONLY "public"."telemetry_points" IN SHARE ROW EXCLUSIVE MODE;
+LOCK TABLE ONLY "public"."telemetry_points_default" IN ACCESS EXCLUSIVE MODE;
+ALTER TABLE "public"."telemetry_points" ATTACH PARTITION "public"."telemetry_points_p202702" FOR VALUES FROM ('2027-02-01 00:00:00+00') TO ('2027-03-01 00:00:00+00');
+INSERT INTO partition_controller.partitions (partition_oid, table_oid, state, made_by_us, schema_name, table_name, bound_from, bound_to) VALUES ('"public"."telemetry_points_p202702"'::pg_catalog.regclass::pg_catalog.oid, 16400, 'attached', true, 'public', 'telemetry_points_p202702', '2027-02-01T00:00:00Z', '2027-03-01T00:00:00Z') ON CONFLICT (partition_oid) DO UPDATE SET table_oid = EXCLUDED.table_oid, state = 'attached', made_by_us = true, schema_name = EXCLUDED.schema_name, table_name = EXCLUDED.table_name, bound_from = EXCLUDED.bound_from, bound_to = EXCLUDED.bound_to, detached_at = NULL, drop_after = NULL;
+COMMIT;
+
+-- state the bounds of "public"."telemetry_points_p202607" as a CHECK
+-- because: so that it can be attached again without a scan
+BEGIN;
+SET LOCAL TimeZone = 'UTC';
+SET LOCAL DateStyle = 'ISO, YMD';
+SET LOCAL search_path = pg_catalog, pg_temp;
+SET LOCAL row_security = off;
+SET LOCAL client_min_messages = warning;
+SET LOCAL idle_in_transaction_session_timeout = '2000ms';
+SET LOCAL lock_timeout = '2000ms';
+UPDATE partition_controller.tables SET acted_at = pg_catalog.clock_timestamp() WHERE table_oid = 16400 AND term = :partition_controller_term RETURNING term \gset partition_controller_
+LOCK TABLE ONLY "public"."telemetry_points_p202607" IN SHARE UPDATE EXCLUSIVE MODE;
+LOCK TABLE ONLY "public"."telemetry_points_p202607" IN ACCESS EXCLUSIVE MODE;
+DO $pc$BEGIN
+  IF pg_catalog.to_regclass('"public"."telemetry_points_p202607"') IS DISTINCT FROM 16007::pg_catalog.oid::pg_catalog.regclass OR NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE i.inhrelid = 16007 AND i.inhparent = 16400 AND pg_catalog.pg_get_expr(c.relpartbound, c.oid) = 'FOR VALUES FROM (''2026-07-01 00:00:00+00'') TO (''2026-08-01 00:00:00+00'')') THEN
+    RAISE EXCEPTION USING ERRCODE = 'PC001', MESSAGE = '"public"."telemetry_points_p202607" is no longer what the plan saw';
+  END IF;
+END$pc$;
+ALTER TABLE "public"."telemetry_points_p202607" ADD CONSTRAINT partition_controller_bounds CHECK ("ts" >= '2026-07-01 00:00:00+00'::timestamptz AND "ts" < '2026-08-01 00:00:00+00'::timestamptz) NOT VALID;
+COMMIT;
+
+-- validate the bounds of "public"."telemetry_points_p202607"
+-- because: so that it can be attached again without a scan
+BEGIN;
+SET LOCAL TimeZone = 'UTC';
+SET LOCAL DateStyle = 'ISO, YMD';
+SET LOCAL search_path = pg_catalog, pg_temp;
+SET LOCAL row_security = off;
+SET LOCAL client_min_messages = warning;
+SET LOCAL idle_in_transaction_session_timeout = '2000ms';
+SET LOCAL lock_timeout = '2000ms';
+UPDATE partition_controller.tables SET acted_at = pg_catalog.clock_timestamp() WHERE table_oid = 16400 AND term = :partition_controller_term RETURNING term \gset partition_controller_
+ALTER TABLE "public"."telemetry_points_p202607" VALIDATE CONSTRAINT partition_controller_bounds;
+COMMIT;
+
+-- detach "public"."telemetry_points_p202607" [2026-07-01T00:00:00Z, 2026-08-01T00:00:00Z), to be dropped 24 h later
+-- because: ends at 2026-08-01T00:00:00Z, before the cutoff 2026-08-24T20:31:00Z (keep 90d)
+BEGIN;
+SET LOCAL TimeZone = 'UTC';
+SET LOCAL DateStyle = 'ISO, YMD';
+SET LOCAL search_path = pg_catalog, pg_temp;
+SET LOCAL row_security = off;
+SET LOCAL client_min_messages = warning;
+SET LOCAL idle_in_transaction_session_timeout = '2000ms';
+SET LOCAL lock_timeout = '2000ms';
+UPDATE partition_controller.tables SET acted_at = pg_catalog.clock_timestamp() WHERE table_oid = 16400 AND term = :partition_controller_term RETURNING term \gset partition_controller_
+LOCK TABLE ONLY "public"."telemetry_points" IN SHARE UPDATE EXCLUSIVE MODE;
+LOCK TABLE ONLY "public"."telemetry_points_default" IN SHARE UPDATE EXCLUSIVE MODE;
+LOCK TABLE ONLY "public"."telemetry_points_p202607" IN SHARE UPDATE EXCLUSIVE MODE;
+DO $pc$BEGIN
+  IF pg_catalog.has_table_privilege('"public"."devices"', 'UPDATE, DELETE, TRUNCATE') THEN
+    LOCK TABLE ONLY "public"."devices" IN SHARE ROW EXCLUSIVE MODE;
+  END IF;
+END$pc$;
+DO $pc$BEGIN
+  IF pg_catalog.has_table_privilege('"public"."ingestion_batches"', 'UPDATE, DELETE, TRUNCATE') THEN
+    LOCK TABLE ONLY "public"."ingestion_batches" IN SHARE ROW EXCLUSIVE MODE;
+  END IF;
+END$pc$;
+LOCK TABLE ONLY "public"."telemetry_points" IN ACCESS EXCLUSIVE MODE;
+LOCK TABLE ONLY "public"."telemetry_points_default" IN ACCESS EXCLUSIVE MODE;
+LOCK TABLE ONLY "public"."telemetry_points_p202607" IN ACCESS EXCLUSIVE MODE;
+DO $pc$BEGIN
+  IF pg_catalog.to_regclass('"public"."telemetry_points_p202607"') IS DISTINCT FROM 16007::pg_catalog.oid::pg_catalog.regclass OR NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE i.inhrelid = 16007 AND i.inhparent = 16400 AND pg_catalog.pg_get_expr(c.relpartbound, c.oid) = 'FOR VALUES FROM (''2026-07-01 00:00:00+00'') TO (''2026-08-01 00:00:00+00'')') THEN
+    RAISE EXCEPTION USING ERRCODE = 'PC001', MESSAGE = '"public"."telemetry_points_p202607" is no longer what the plan saw';
+  END IF;
+END$pc$;
+ALTER TABLE "public"."telemetry_points" DETACH PARTITION "public"."telemetry_points_p202607";
+INSERT INTO partition_controller.partitions (partition_oid, table_oid, state, made_by_us, schema_name, table_name, bound_from, bound_to, detached_at, drop_after) VALUES ('"public"."telemetry_points_p202607"'::pg_catalog.regclass::pg_catalog.oid, 16400, 'detached', false, 'public', 'telemetry_points_p202607', '2026-07-01T00:00:00Z', '2026-08-01T00:00:00Z', pg_catalog.now(), pg_catalog.now() + pg_catalog.make_interval(secs => 86400000000 / 1e6)) ON CONFLICT (partition_oid) DO UPDATE SET table_oid = EXCLUDED.table_oid, state = 'detached', schema_name = EXCLUDED.schema_name, table_name = EXCLUDED.table_name, bound_from = EXCLUDED.bound_from, bound_to = EXCLUDED.bound_to, detached_at = EXCLUDED.detached_at, drop_after = EXCLUDED.drop_after;
+COMMIT;

@@ -1,0 +1,93 @@
+// How far the rollups of a table are: the bookkeeping's rows and what stands in
+// the database for them (docs/rollups.md).
+
+#ifndef PARTITION_CONTROLLER_RECONCILERS_ROLLUP_H_
+#define PARTITION_CONTROLLER_RECONCILERS_ROLLUP_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "crd/policy.h"
+#include "reconcilers/conversion.h"
+#include "reconcilers/instant.h"
+
+namespace partition_controller {
+
+// The start of the bucket that holds `at`, and of the one after it (UTC).
+Instant BucketStart(const Rollup& rollup, Instant at);
+Instant NextBucket(const Rollup& rollup, Instant at);
+
+struct TypedColumn {
+  std::string name;
+  std::string type;       // format_type
+  bool required = false;  // an INSERT must give it a value
+  bool operator==(const TypedColumn&) const = default;
+};
+
+// By which the view NAME_live is known as ours.
+inline constexpr const char* kViewComment =
+    "The rollup, right at every moment: what is stored, or the rows where they have changed since. Made by "
+    "the "
+    "partition controller, and made again when that is needed.";
+
+// The table that holds a rollup.
+struct RollupTarget {
+  Oid oid = 0;  // 0: there is none
+  bool is_table = true;
+  bool owner_is_us = true;
+  std::vector<TypedColumn> columns;
+  bool view_taken = false;  // somebody else's relation is called NAME_live
+  bool has_key = false;     // unique over the dimensions, metric_key and bucket_ts
+  bool operator==(const RollupTarget&) const = default;
+};
+
+struct RollupState {
+  enum class State {
+    kNone,     // in the policy only
+    kFilling,  // buckets before filled_from are not yet made
+    kLive,
+    kPaused,  // its triggers are gone; what was removed meanwhile is remembered
+  };
+
+  std::string name;
+  State state = State::kNone;
+  std::string suffix;                  // of the names of what was made for it
+  std::string shape;                   // RollupShape when it was made
+  std::string source;                  // RollupSource likewise
+  Oid target_oid = 0;                  // when it was made
+  std::string table;                   // the target's name, in the table's schema
+  RollupTarget target;                 // as it is now
+  bool intact = false;                 // the triggers and tables that keep it are all there
+  std::optional<Instant> filled_from;  // nothing: no bucket is made
+  bool filled = false;                 // all buckets are made
+  std::optional<Instant> oldest_row;   // of the table, when filling began
+  std::int64_t dirty = 0;              // buckets that are to be computed again
+  std::optional<Instant> oldest_dirty;
+  std::optional<Instant> oldest_bucket;  // in the target, where the rollup has a keep
+  std::optional<Instant> audited_at;
+  // Since the rollup was made.
+  std::int64_t points = 0;
+  std::int64_t late_points = 0;
+  std::int64_t skipped_values = 0;
+  std::int64_t audited = 0;
+  std::int64_t mismatches = 0;
+  bool operator==(const RollupState&) const = default;
+};
+
+// What cannot be changed of a rollup that has history: interval, zone,
+// dimensions, table.
+std::string RollupShape(const Rollup& rollup);
+// What is aggregated: when it changes, all is computed again.
+std::string RollupSource(const Rollup& rollup);
+// "16384_hourly", for the names of what is made for it.
+std::string RollupSuffix(Oid table, const Rollup& rollup);
+
+const Rollup* FindRollup(const Policy& policy, const std::string& name);
+// The rollup as its bookkeeping describes it.
+Rollup RollupOf(const RollupState& state);
+
+}  // namespace partition_controller
+
+#endif  // PARTITION_CONTROLLER_RECONCILERS_ROLLUP_H_

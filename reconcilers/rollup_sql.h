@@ -1,0 +1,121 @@
+// The SQL of rollups: marks, buckets computed again, seals, and the view that
+// is right at every moment.  docs/rollups.md says why it is exact.
+//
+// Internal to this folder.  All times are timestamptz.
+
+#ifndef PARTITION_CONTROLLER_RECONCILERS_ROLLUP_SQL_H_
+#define PARTITION_CONTROLLER_RECONCILERS_ROLLUP_SQL_H_
+
+#include <string>
+#include <vector>
+
+#include "reconcilers/catalog.h"
+#include "reconcilers/range.h"
+
+namespace partition_controller {
+
+// Set to 'on' in transactions that move or remove rows without changing what
+// a rollup holds: its triggers leave no mark then.
+inline constexpr const char* kMovesSetting = "partition_controller.moves";
+
+// The statements for one rollup of one table.
+class RollupSql {
+ public:
+  // `table` (quoted) is the one that is rolled up, or a part of it.
+  RollupSql(const Rollup& rollup, const RollupState& state, const std::string& schema,
+            const std::string& table, const std::string& time_column, int server_version);
+
+  // What must exist before the triggers; `types` are the dimensions' types.
+  std::vector<std::string> CreateSupport(const std::vector<std::string>& types) const;
+  std::vector<std::string> CreateTarget(const std::vector<std::string>& types,
+                                        const std::string& owner) const;
+  std::vector<std::string> CreateTriggers() const;
+  std::vector<std::string> DropTriggers() const;
+  std::vector<std::string> CreateView() const;
+  // The row in the bookkeeping; everything is to be computed (again).
+  std::string Record(Oid table) const;
+  std::vector<std::string> Stop() const;
+  // All is to be computed again.
+  std::string Recount() const;
+  // After Stop: all but the table goes.
+  std::vector<std::string> Forget() const;
+
+  // One row: whether there is more to do, and how many points were taken in.
+  // Buckets that end at or before `settled`, `most` at a time, newest first;
+  // those that begin before `expired` are left as they are.
+  std::string Refresh(Instant settled, const std::optional<Instant>& expired, int most) const;
+  // The same for what is marked in a range that nobody writes to now.
+  std::string ConsumeAll(const Range& range) const;
+  // The next stretch of history, newest first: a statement that does it and one
+  // that says the same as Refresh.
+  std::vector<std::string> Fill() const;
+  // Counts again a few buckets, chosen at random, and marks those that differ.
+  std::string Audit(Instant settled, const std::optional<Instant>& expired, int buckets) const;
+
+  // Deletes a batch of buckets that begin before `cutoff`.
+  std::string Expire(Instant cutoff) const;
+
+  // For a table of rows in `range` that is about to leave: keeps what its rows
+  // add to buckets that reach beyond it, and remembers the range as sealed.
+  // `condition` (SQL) must hold under its locks.
+  std::vector<std::string> Keep(const std::string& leaf, Oid oid, const Range& range) const;
+  std::vector<std::string> Seal(Oid oid, const Range& range) const;
+  std::string NothingUnconsumed(const Range& range) const;
+  std::vector<std::string> Unseal(Oid oid, const Range& range) const;
+  // PL/pgSQL within a batch that deletes the rows of `leaf` before the variable
+  // `upto`: what the rollup needs first and afterwards.
+  std::string BeforeDelete(const std::string& leaf, Oid oid, const Range& bounds, bool sealable) const;
+
+  // PL/pgSQL for a trigger that sends NEW (and takes OLD) elsewhere.
+  std::string HoldMarks() const;
+  // Marks that were held count from now on.
+  std::string ReleaseMarks() const;
+  // Marks for all rows of a table.
+  std::string MarkAll(const std::string& table) const;
+
+  // PL/pgSQL that leaves what Reported() asks for.
+  static std::string Report(const std::string& more, const std::string& rows);
+  // One row: whether there is more to do, and how many rows it was about.
+  static std::string Reported();
+
+  const std::string& name() const { return rollup_.name; }
+  const std::string& target() const { return target_; }
+  bool enabled() const { return rollup_.enabled; }
+  // Whether its triggers stand.
+  bool live() const { return state_.state != RollupState::State::kPaused; }
+  // The end of the bucket that holds a time.
+  std::string NextAfter(const std::string& time) const;
+  std::string Bucket(const std::string& time) const;
+  std::string Next(const std::string& bucket) const;
+
+ private:
+  std::string Dims(const std::string& prefix) const;
+  std::string Same(const std::string& a, const std::string& b) const;
+  std::string Valid(const std::string& row) const;
+  std::string Sealed(const std::string& bucket) const;
+  std::string Based(const std::string& row) const;
+  std::string Values() const;  // LATERAL, as e
+  std::string Groups(const std::string& rows, const std::string& bucket) const;
+  std::string Tail() const;
+  std::string Consume(const std::string& which, int most, const std::optional<Instant>& expired = {}) const;
+  std::string Suffix() const;
+  std::string Filled() const;
+  std::string Document(const std::string& row) const;
+  std::string BucketOf(const Bound& bound) const;
+
+  const Rollup& rollup_;
+  const RollupState& state_;
+  std::string schema_;
+  std::string table_;
+  std::string time_;  // quoted column
+  int version_;
+  std::string target_;
+  std::string marks_;
+  std::string base_;
+  std::string function_;
+  int key_limit_ = 512;
+};
+
+}  // namespace partition_controller
+
+#endif  // PARTITION_CONTROLLER_RECONCILERS_ROLLUP_SQL_H_

@@ -1,0 +1,271 @@
+// Rollups: each that the policy wants is kept by triggers, filled and fresh;
+// those it does not want are left alone.
+
+#include <algorithm>
+
+#include "reconcilers/planning.h"
+#include "reconcilers/quote.h"
+
+namespace partition_controller {
+namespace {
+
+using State = RollupState::State;
+
+const TypedColumn* FindColumn(const std::vector<TypedColumn>& columns, const std::string& name) {
+  const auto found = std::find_if(columns.begin(), columns.end(),
+                                  [&](const TypedColumn& column) { return column.name == name; });
+  return found == columns.end() ? nullptr : &*found;
+}
+
+bool IsText(const std::string& type) { return type == "text" || type.starts_with("character varying"); }
+
+// Whether the rollup can be made of this table and kept in that one; says why
+// not.
+class Fitting {
+ public:
+  Fitting(Planning& p, const Rollup& rollup, const RollupState& state)
+      : p_(p), rollup_(rollup), state_(state), target_(QuoteName(p.table.schema, rollup.table)) {}
+
+  bool Fits() {
+    const std::size_t before = p_.plan.refusals.size();
+    if (p_.key != KeyType::kTimestampTz) {
+      Refuse("RollupSourceUnfit",
+             QuoteName(p_.policy.time_column) + " is of type " + p_.table.key_column_type +
+                 ", and a rollup needs times with a zone",
+             "leave the rollup out, or make the column a timestamptz");
+      return false;
+    }
+    CheckSource();
+    if (state_.target.view_taken) {
+      const std::string view = QuoteName(p_.table.schema, rollup_.table + "_live");
+      Refuse("NameTaken", view + " is somebody else's, and the rollup's view is to be called that",
+             "ALTER TABLE " + view + " RENAME TO ...; or name another table in the rollup");
+    }
+    if (state_.state != State::kNone && state_.shape != RollupShape(rollup_)) {
+      Refuse("RollupChanged",
+             "its interval, time zone, dimensions or table are not what they were when it was made",
+             "write it as it was; or give the new one a name and a table of its own, beside or instead of "
+             "this one");
+    } else if (state_.target.oid != 0) {
+      CheckTarget();
+    }
+    return p_.plan.refusals.size() == before;
+  }
+
+ private:
+  void Refuse(const std::string& code, const std::string& what, const std::string& remedy) {
+    p_.Refuse(code, "rollup " + rollup_.name + ": " + what, remedy, false);
+  }
+
+  void CheckSource() {
+    const auto need = [&](const std::string& name) {
+      const TypedColumn* column = FindColumn(p_.table.column_types, name);
+      if (column == nullptr) {
+        Refuse("RollupSourceUnfit", p_.Name() + " has no column " + QuoteName(name),
+               "correct the rollup's dimensions or source");
+      }
+      return column;
+    };
+    for (const std::string& name : rollup_.dimensions) {
+      need(name);
+      for (const char* taken :
+           {"metric_key", "bucket_ts", "sample_count", "min_value", "max_value", "avg_value", "sum_value",
+            "updated_at", "points", "held", "source", "n", "lo", "hi", "total"}) {
+        if (name == taken) {
+          Refuse("RollupSourceUnfit",
+                 "a dimension cannot be called " + QuoteName(name) +
+                     ", for the rollup has a column of that name",
+                 "rename the column, or leave it out");
+        }
+      }
+    }
+    for (const std::string& name : rollup_.columns) need(name);
+    if (rollup_.jsonb.empty()) return;
+    const TypedColumn* json = need(rollup_.jsonb);
+    if (json != nullptr && json->type != "jsonb") {
+      Refuse("RollupSourceUnfit", QuoteName(rollup_.jsonb) + " is of type " + json->type + ", not jsonb",
+             "name a jsonb column in source.jsonb, or columns in source.columns");
+    }
+  }
+
+  void CheckTarget() {
+    const RollupTarget& target = state_.target;
+    if (!target.is_table || !target.owner_is_us) {
+      Refuse(
+          "RollupTableUnfit", target_ + (target.is_table ? " belongs to somebody else" : " is not a table"),
+          target.is_table ? "GRANT its owner to " + QuoteName(p_.server.user) + ";" : "name another table");
+      return;
+    }
+    const auto need = [&](const char* name, const auto& good, const char* wanted) {
+      const TypedColumn* column = FindColumn(target.columns, name);
+      if (column != nullptr && good(column->type)) return;
+      Refuse("RollupTableUnfit", target_ + " has no column " + name + " of type " + wanted,
+             "add it, or name a table that does not exist yet");
+    };
+    for (const std::string& name : rollup_.dimensions) {
+      const TypedColumn* from = FindColumn(p_.table.column_types, name);
+      const TypedColumn* to = FindColumn(target.columns, name);
+      if (from == nullptr || (to != nullptr && (to->type == from->type || to->type == "text"))) continue;
+      Refuse("RollupTableUnfit", target_ + " has no column " + QuoteName(name) + " of type " + from->type,
+             "add it, or name a table that does not exist yet");
+    }
+    const auto is = [](const char* type) {
+      return [type](const std::string& other) { return other == type; };
+    };
+    need("metric_key", IsText, "text");
+    need("bucket_ts", is("timestamp with time zone"), "timestamptz");
+    need(
+        "sample_count", [](const std::string& t) { return t == "integer" || t == "bigint"; }, "bigint");
+    for (const char* name : {"min_value", "max_value", "avg_value"})
+      need(name, is("double precision"), "double precision");
+    need("updated_at", is("timestamp with time zone"), "timestamptz");
+    if (const TypedColumn* sum = FindColumn(target.columns, "sum_value");
+        sum != nullptr && sum->type != "numeric") {
+      Refuse("RollupTableUnfit", target_ + " has a column sum_value of type " + sum->type + ", not numeric",
+             "ALTER TABLE " + target_ + " ALTER COLUMN sum_value TYPE numeric;");
+    }
+    if (!target.has_key) {
+      Refuse("RollupTableUnfit", target_ + " has no unique index on its dimensions, metric_key and bucket_ts",
+             "add a primary key on them");
+    }
+    for (const TypedColumn& column : target.columns) {
+      const auto& dims = rollup_.dimensions;
+      if (!column.required || std::find(dims.begin(), dims.end(), column.name) != dims.end()) continue;
+      bool known = false;
+      for (const char* ours : {"metric_key", "bucket_ts", "sample_count", "min_value", "max_value",
+                               "avg_value", "sum_value", "updated_at"}) {
+        known = known || column.name == ours;
+      }
+      if (!known) {
+        Refuse("RollupTableUnfit", target_ + " wants a value for its column " + QuoteName(column.name),
+               "give the column a default, or drop NOT NULL");
+      }
+    }
+  }
+
+  Planning& p_;
+  const Rollup& rollup_;
+  const RollupState& state_;
+  std::string target_;
+};
+
+// Often enough to see each bucket of a busy week now and then, and a bug soon.
+constexpr std::chrono::minutes kAuditEvery{10};
+
+// Why it is to be installed (again); empty if it is there.
+std::string WhyInstall(const Rollup& rollup, const RollupState& state) {
+  if (state.state == State::kNone) return "the policy wants it";
+  if (state.state == State::kPaused) return "it was paused: all of it is computed again";
+  if (!state.intact) {
+    return "somebody has taken away or changed its triggers, log or table: what they missed is computed "
+           "again";
+  }
+  if (state.source != RollupSource(rollup)) return "its source has changed: all of it is computed again";
+  return "";
+}
+
+// What begins before it is not kept; nothing: all is.
+std::optional<Instant> ExpiredBefore(const Planning& p, const Rollup& rollup) {
+  if (!rollup.keep) return std::nullopt;
+  return BucketStart(rollup, Subtract(p.removal_at, *rollup.keep, rollup.time_zone));
+}
+
+void Expire(Planning& p, const Rollup& rollup, const RollupState& state) {
+  const std::optional<Instant> cutoff = ExpiredBefore(p, rollup);
+  if (!cutoff || !state.oldest_bucket || *state.oldest_bucket >= *cutoff) return;
+  const ExpireRollup expire{rollup.name, *cutoff};
+  const std::optional<Instant> opens = NextOpening(p.policy.schedule, p.removal_at);
+  if (!p.plan.refusals.empty() || opens) {
+    p.plan.waiting.push_back(
+        {expire, opens ? "the maintenance windows are closed" : p.plan.refusals.front().code, opens});
+    return;
+  }
+  p.Do(expire, "keep of the rollup is " + ToString(*rollup.keep));
+}
+
+void Keep(Planning& p, const Rollup& rollup, RollupState state) {
+  if (!Fitting(p, rollup, state).Fits()) return;
+  const std::string why = WhyInstall(rollup, state);
+  if (!why.empty()) {
+    const InstallRollup install{rollup.name, state.target.oid == 0};
+    const bool moving = p.table.conversion && p.table.conversion->state != Conversion::State::kConverted;
+    if (moving || p.table.drain) {
+      p.plan.waiting.push_back(
+          {install, "rows of the table are on their way to where they belong", std::nullopt});
+      return;
+    }
+    p.Do(install, why);
+    state = *std::find_if(p.table.rollups.begin(), p.table.rollups.end(),
+                          [&](const RollupState& one) { return one.name == rollup.name; });
+  }
+  if (!state.filled) {
+    p.Do(FillRollup{rollup.name}, state.filled_from && why.empty()
+                                      ? "it is computed down to " + ToString(*state.filled_from) + " so far"
+                                      : "newest first, so that recent charts are complete soon");
+    return;
+  }
+  Expire(p, rollup, state);
+  if (!state.audited_at || *state.audited_at + kAuditEvery <= p.server.time) {
+    p.Do(
+        AuditRollup{rollup.name, BucketStart(rollup, p.removal_at - rollup.settle), ExpiredBefore(p, rollup)},
+        "what bypasses the triggers is found by counting");
+  }
+}
+
+}  // namespace
+
+void RefreshRollups(Planning& p) {
+  const std::vector<RollupState> known = p.table.rollups;
+  for (const RollupState& state : known) {
+    const Rollup* rollup = FindRollup(p.policy, state.name);
+    if (rollup == nullptr || !rollup->enabled) continue;
+    const Instant settled = p.removal_at - rollup->settle;
+    p.WakeAt(NextBucket(*rollup, settled) + rollup->settle);
+    if (!state.intact || state.shape != RollupShape(*rollup)) continue;
+    if (!state.oldest_dirty || *state.oldest_dirty >= BucketStart(*rollup, settled)) continue;
+    p.Do(RefreshRollup{rollup->name, BucketStart(*rollup, settled), ExpiredBefore(p, *rollup), state.dirty},
+         "rows came, changed or went since they were computed");
+  }
+}
+
+void Rollups(Planning& p) {
+  const std::vector<RollupState> known = p.table.rollups;
+  for (const RollupState& state : known) {
+    const Rollup* rollup = FindRollup(p.policy, state.name);
+    if (rollup != nullptr && rollup->enabled) {
+      Keep(p, *rollup, state);
+    } else if (rollup == nullptr) {
+      p.Do(StopRollup{state.name, true}, "it is not in the policy any more");
+    } else if (state.state != State::kNone && state.state != State::kPaused) {
+      p.Do(StopRollup{state.name, false}, "its state is Paused");
+    }
+  }
+}
+
+std::string RollupHolding(const Planning& p, const Range& range) {
+  if (!p.policy.retention || !p.policy.retention->after_rollup || !range.to.finite()) return "";
+  for (const RollupState& state : p.table.rollups) {
+    const Rollup* rollup = FindRollup(p.policy, state.name);
+    if (rollup == nullptr || !rollup->enabled) continue;
+    const bool filled = state.filled || (state.filled_from && range.from.finite() &&
+                                         *state.filled_from <= BucketStart(*rollup, range.from.at));
+    if (!filled) return "the rollup " + state.name + " has not taken it in yet";
+    const Instant end = NextBucket(*rollup, range.to.at - std::chrono::microseconds(1));
+    if (end + rollup->settle > p.removal_at)
+      return "the rollup " + state.name + " is still to take in its last bucket";
+  }
+  return "";
+}
+
+Instant RowCutoff(const Planning& p, Instant cutoff) {
+  if (p.key != KeyType::kTimestampTz) return cutoff;
+  // Each floor may leave another one's grid; days and whole hours agree soon.
+  for (int i = 0; i < 4; ++i) {
+    for (const RollupState& state : p.table.rollups) {
+      if (const Rollup* rollup = FindRollup(p.policy, state.name)) cutoff = BucketStart(*rollup, cutoff);
+    }
+  }
+  return cutoff;
+}
+
+}  // namespace partition_controller

@@ -1,0 +1,191 @@
+#include "reconcilers/sql_rollup.h"
+
+#include <algorithm>
+
+#include "reconcilers/bounds.h"
+#include "reconcilers/quote.h"
+
+namespace partition_controller {
+namespace {
+
+const Rollup& Finest(const Policy& policy) {
+  const auto length = [](const Rollup& rollup) {
+    return rollup.calendar_day ? std::chrono::minutes(24 * 60) : rollup.interval;
+  };
+  return *std::min_element(policy.rollups.begin(), policy.rollups.end(),
+                           [&](const Rollup& a, const Rollup& b) { return length(a) < length(b); });
+}
+
+}  // namespace
+
+const RollupState& RollupWriter::StateOf(const std::string& name) const {
+  return *std::find_if(table_.rollups.begin(), table_.rollups.end(),
+                       [&](const RollupState& state) { return state.name == name; });
+}
+
+RollupSql RollupWriter::For(const std::string& name) const {
+  return {*FindRollup(policy_, name), StateOf(name),  table_.schema, parent_,
+          policy_.time_column,        server_.version};
+}
+
+std::vector<RollupSql> RollupWriter::MadeRollups(const std::string& table) const {
+  std::vector<RollupSql> made;
+  for (const RollupState& state : table_.rollups) {
+    const Rollup* rollup = FindRollup(policy_, state.name);
+    if (rollup == nullptr || state.state == RollupState::State::kNone) continue;
+    made.emplace_back(*rollup, state, table_.schema, table, policy_.time_column, server_.version);
+  }
+  return made;
+}
+
+void RollupWriter::operator()(const InstallRollup& a) {
+  const Rollup& rollup = *FindRollup(policy_, a.rollup);
+  const RollupState& state = StateOf(a.rollup);
+  const RollupSql sql = For(a.rollup);
+  std::vector<std::string> types;
+  for (const std::string& name : rollup.dimensions) {
+    for (const TypedColumn& column : table_.column_types) {
+      if (column.name == name) types.push_back(column.type);
+    }
+  }
+  if (a.makes_table) {
+    for (std::string& statement : sql.CreateTarget(types, server_.user != table_.owner ? table_.owner : "")) {
+      out_.work.push_back(std::move(statement));
+    }
+  }
+  for (std::string& statement : sql.CreateSupport(types)) out_.work.push_back(std::move(statement));
+  if (!a.makes_table) {
+    Contend(state.target.oid);
+    out_.swift.push_back("ALTER TABLE " + sql.target() + " ADD COLUMN IF NOT EXISTS sum_value numeric");
+  }
+  Gentle({table_.oid, table_.schema, table_.name, ""});
+  Contend(table_.oid);
+  Lock(parent_, kWriters);
+  Expect({table_.oid, table_.schema, table_.name, ""});
+  for (std::string& statement : sql.DropTriggers()) out_.swift.push_back(std::move(statement));
+  for (std::string& statement : sql.CreateTriggers()) out_.swift.push_back(std::move(statement));
+  out_.swift.push_back(sql.Record(table_.oid));
+  for (std::string& statement : sql.CreateView()) out_.swift.push_back(std::move(statement));
+}
+
+void RollupWriter::operator()(const RefreshRollup& a) {
+  out_.repeat = Transaction::Repeat::kWhileMore;
+  out_.one_snapshot = true;
+  out_.work.push_back(For(a.rollup).Refresh(a.settled, a.expired, kBucketsPerBatch));
+}
+
+void RollupWriter::operator()(const FillRollup& a) {
+  out_.repeat = Transaction::Repeat::kWhileMore;
+  out_.one_snapshot = true;
+  out_.work = For(a.rollup).Fill();
+}
+
+void RollupWriter::operator()(const AuditRollup& a) {
+  constexpr int kBuckets = 20;
+  out_.repeat = Transaction::Repeat::kWhileMore;
+  out_.one_snapshot = true;
+  out_.work.push_back(For(a.rollup).Audit(a.settled, a.expired, kBuckets));
+}
+
+void RollupWriter::operator()(const ExpireRollup& a) {
+  out_.repeat = Transaction::Repeat::kUntilNoRows;
+  out_.work.push_back(For(a.rollup).Expire(a.cutoff));
+}
+
+void RollupWriter::operator()(const StopRollup& a) {
+  const RollupState& state = StateOf(a.rollup);
+  const Rollup rollup = RollupOf(state);
+  const RollupSql sql(rollup, state, table_.schema, parent_, policy_.time_column, server_.version);
+  Gentle({table_.oid, table_.schema, table_.name, ""});
+  LockExclusive({table_.oid, table_.schema, table_.name, ""});
+  for (std::string& statement : sql.Stop()) out_.swift.push_back(std::move(statement));
+  if (!a.forget) return;
+  for (std::string& statement : sql.Forget()) out_.swift.push_back(std::move(statement));
+}
+
+void RollupWriter::SealRollups(const TableRef& partition, const Range& range) {
+  for (const RollupSql& sql : MadeRollups(parent_)) {
+    for (std::string& statement : sql.Keep(Quoted(partition), partition.oid, range)) {
+      out_.work.push_back(std::move(statement));
+    }
+    if (sql.enabled() && sql.live()) out_.swift.push_back(sql.ConsumeAll(range));
+    if (policy_.retention && policy_.retention->after_rollup && sql.enabled()) {
+      out_.swift.push_back(Raise(sql.NothingUnconsumed(range),
+                                 "rollup " + sql.name() + " has not taken in all of " + Quoted(partition),
+                                 kStaleState));
+    }
+    for (std::string& statement : sql.Seal(partition.oid, range)) out_.swift.push_back(std::move(statement));
+  }
+}
+
+void RollupWriter::UnsealRollups(Oid oid, const Range& range) {
+  for (const RollupSql& sql : MadeRollups(parent_)) {
+    for (std::string& statement : sql.Unseal(oid, range)) out_.swift.push_back(std::move(statement));
+  }
+}
+
+std::string RollupWriter::HoldMarks() const {
+  std::string text;
+  for (const RollupSql& sql : MadeRollups(parent_)) {
+    if (sql.live()) text += sql.HoldMarks();
+  }
+  return text;
+}
+
+void RollupWriter::ReleaseMarks() {
+  for (const RollupSql& sql : MadeRollups(parent_)) out_.swift.push_back(sql.ReleaseMarks());
+}
+
+void RollupWriter::MarkRows(const std::string& from) {
+  for (const RollupSql& sql : MadeRollups(parent_)) {
+    if (sql.live()) out_.swift.push_back(sql.MarkAll(from));
+  }
+}
+
+void RollupWriter::MoveRollupTriggers(const std::string& from, const std::string& to) {
+  if (!from.empty()) {
+    for (const RollupSql& sql : MadeRollups(from)) {
+      for (std::string& statement : sql.DropTriggers()) out_.swift.push_back(std::move(statement));
+    }
+  }
+  for (const RollupSql& sql : MadeRollups(to)) {
+    if (!sql.live()) continue;
+    for (std::string& statement : sql.CreateTriggers()) out_.swift.push_back(std::move(statement));
+  }
+}
+
+void RollupWriter::DeleteRowsUnderRollups(const DeleteExpiredRows& a) {
+  const std::vector<RollupSql> made = MadeRollups(parent_);
+  const std::string leaf = Quoted(a.leaf);
+  const std::string cutoff = LiteralSql(Bound::At(a.cutoff), key_);
+  Range bounds{Bound::MinValue(), Bound::MaxValue()};
+  const bool is_default = table_.default_partition && table_.default_partition->partition.oid == a.leaf.oid;
+  for (const Partition& partition : table_.partitions) {
+    if (partition.oid == a.leaf.oid && partition.range) bounds = *partition.range;
+  }
+  const Rollup& finest = Finest(policy_);
+  const RollupSql grid(finest, StateOf(finest.name), table_.schema, parent_, policy_.time_column,
+                       server_.version);
+  // Whole buckets of the finest rollup, so that little is to be kept of those
+  // that are cut in two.
+  std::string body =
+      "DECLARE\n  oldest timestamptz;\n  upto timestamptz;\n  found bigint;\n  gone "
+      "bigint := 0;\nBEGIN\n  SELECT pg_catalog.min(x.at), pg_catalog.max(x.at), pg_catalog.count(*) INTO "
+      "oldest, "
+      "upto, found FROM (SELECT " +
+      column_ + " AS at FROM ONLY " + leaf + " WHERE " + column_ + " < " + cutoff + " ORDER BY " + column_ +
+      " LIMIT " + std::to_string(kRowsPerBatch) + ") x;\n  IF oldest IS NOT NULL THEN\n" +
+      "  upto := CASE WHEN found < " + std::to_string(kRowsPerBatch) + " THEN " + cutoff + " ELSE least(" +
+      grid.NextAfter("upto") + ", " + cutoff + ") END;\n";
+  for (const RollupSql& sql : made) body += sql.BeforeDelete(leaf, a.leaf.oid, bounds, !is_default);
+  body += std::string("  PERFORM pg_catalog.set_config('") + kMovesSetting +
+          "', 'on', true);\n  DELETE FROM ONLY " + leaf + " WHERE " + column_ +
+          " < upto;\n  GET DIAGNOSTICS gone = ROW_COUNT;\n  END IF;\n" +
+          RollupSql::Report("oldest IS NOT NULL", "gone") + "END";
+  out_.repeat = Transaction::Repeat::kWhileMore;
+  out_.one_snapshot = true;
+  out_.work.push_back("DO " + DollarQuote(body));
+  out_.work.push_back(RollupSql::Reported());
+}
+
+}  // namespace partition_controller

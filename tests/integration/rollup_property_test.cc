@@ -1,0 +1,486 @@
+// The invariant of docs/rollups.md, while everything happens at once: in every
+// snapshot each bucket of every rollup holds what all rows that were ever
+// accepted say, or carries a mark; and when all marks are taken, all hold it.
+//
+// What the rows say is kept by the writers themselves, in a shadow table that
+// nothing is ever removed from by retention.
+//
+//   PC_ROLLUP_OPS   statements in all (100,000; on a version that was asked for, 10,000)
+//   PC_ROLLUP_SEED  of the generator
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <iostream>
+#include <map>
+#include <random>
+#include <thread>
+
+#include "reconcilers/quote.h"
+#include "reconcilers/rollup_sql.h"
+#include "tests/support/live_table.h"
+#include "tests/support/postgres_server.h"
+
+namespace partition_controller {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::microseconds;
+
+std::int64_t FromEnvironment(const char* name, std::int64_t usual) {
+  const char* text = std::getenv(name);
+  return text != nullptr ? std::stoll(text) : usual;
+}
+
+// Fewer on other versions than the default one.
+std::int64_t Statements() { return FromEnvironment("PC_ROLLUP_OPS", AskedByNumber() ? 10'000 : 100'000); }
+
+// The night of 2026-03-29 has 23 hours in Berlin.
+const Instant kStart = At("2026-03-27T12:00:00Z");
+
+// What is planted, to be caught.
+enum class Fault {
+  kNone,
+  kMarksOnConflictDoNothing,
+  kReadCommittedConsumers,
+  kWatermark,
+  kDropBeforeSeal,
+  kWindow
+};
+
+class Fuzz : public testing::Test {
+ protected:
+  void SetUp() override {
+    PC_REQUIRE_POSTGRES();
+    uri_ = PostgresServer::Shared().CreateDatabase("fuzz");
+    database_ = std::make_unique<LiveDatabase>(uri_);
+    database_->MarkAsTest();
+    seed_ = static_cast<unsigned>(FromEnvironment("PC_ROLLUP_SEED", std::random_device{}()));
+    std::cout << "PC_ROLLUP_SEED=" << seed_ << "\n";
+    policy_ = PolicyFor("points");
+    policy_.partitioning.granularity = Granularity::kDay;
+    policy_.partitioning.premake = 8;
+    policy_.retention = Keep("3d", Retention::Action::kDrop, "6h");
+    policy_.locks.timeout = std::chrono::milliseconds(500);
+    Rollup hourly;
+    hourly.name = "hourly";
+    hourly.table = "points_hourly";
+    hourly.dimensions = {"device"};
+    hourly.jsonb = "metrics";
+    hourly.settle = std::chrono::milliseconds(0);
+    Rollup daily = hourly;
+    daily.name = "daily";
+    daily.table = "points_daily";
+    daily.calendar_day = true;
+    daily.time_zone = "Europe/Berlin";
+    policy_.rollups = {hourly, daily};
+  }
+
+  void Make(bool partitioned) {
+    database_->Sql(
+        std::string("CREATE TABLE points (id bigint, device text, ts timestamptz NOT NULL, metrics jsonb, "
+                    "created_at timestamptz NOT NULL DEFAULT clock_timestamp())") +
+        (partitioned ? " PARTITION BY RANGE (ts)" : "") +
+        "; CREATE INDEX ON points (device, ts); CREATE INDEX ON points (ts); CREATE INDEX ON points (id); "
+        "CREATE TABLE shadow (id bigint PRIMARY KEY, device text, ts timestamptz NOT NULL, metrics jsonb); "
+        "CREATE FUNCTION truth(zone text, unit text) RETURNS TABLE (device text, bucket_ts timestamptz, "
+        "metric_key text, n bigint, lo float8, hi float8, total numeric) LANGUAGE sql AS $$ SELECT device, "
+        "date_trunc(unit, ts, zone), e.key, count(*), min(e.value::float8), max(e.value::float8), "
+        "sum(e.value::numeric) FROM shadow CROSS JOIN jsonb_each_text(metrics) e WHERE isfinite(ts) AND "
+        "device IS NOT NULL AND e.value ~ '^-?[0-9.]+$' GROUP BY 1, 2, 3 $$");
+  }
+
+  Approach Then(const std::string& holder = "test") const {
+    return {
+        .preview = kStart + hours(hour_), .acknowledged = {}, .holder = holder, .stop = {}, .on_step = {}};
+  }
+
+  // The states as the bookkeeping has them, for statements of our own.
+  RollupState StateOf(const Rollup& rollup) {
+    RollupState state;
+    state.name = rollup.name;
+    state.suffix = database_->Value("SELECT suffix FROM partition_controller.rollups WHERE name = '" +
+                                    rollup.name + "'");
+    state.state = RollupState::State::kLive;
+    return state;
+  }
+
+  // Buckets that hold something else than the shadow and carry no mark.
+  static std::string Silent(const Rollup& rollup, const std::string& suffix, const std::string& table) {
+    const bool live = table.ends_with("_live");
+    const std::string stored =
+        "SELECT device, bucket_ts, metric_key::text, sample_count::bigint AS n, min_value AS lo, "
+        "max_value AS hi, sum_value AS total FROM " +
+        table;
+    const std::string truth = std::string("SELECT * FROM truth('") +
+                              (rollup.calendar_day ? "Europe/Berlin', 'day')" : "UTC', 'hour')");
+    return "WITH stored AS MATERIALIZED (" + stored + "), truth AS MATERIALIZED (" + truth +
+           ") SELECT count(*), min(d.device || ' ' || d.bucket_ts || ' ' || d.metric_key || ' ' || d.total) "
+           "FROM "
+           "((SELECT * FROM stored EXCEPT ALL SELECT * FROM truth) UNION ALL (SELECT * FROM truth EXCEPT ALL "
+           "SELECT * "
+           "FROM stored)) d WHERE NOT EXISTS (SELECT FROM partition_controller.\"marks_" +
+           suffix + "\" m WHERE m.device = d.device AND m.bucket_ts = d.bucket_ts" +
+           (live ? " AND m.held" : "") +
+           // Rows on their way to the partitioned table are out of sight.
+           ") AND NOT EXISTS (SELECT FROM partition_controller.conversions c WHERE c.state = 'fenced' AND "
+           "d.bucket_ts >= "
+           "c.cut::timestamptz - interval '1 day')" +
+           (live ? ""
+                 : " AND d.bucket_ts >= (SELECT filled_from FROM partition_controller.rollups WHERE suffix = "
+                   "'" +
+                       suffix + "')");
+  }
+
+  // Statements of one writer: transactions of one to four, some undone.
+  void Write(int number, std::int64_t statements) {
+    std::minstd_rand random(seed_ + static_cast<unsigned>(number));
+    const auto any = [&](std::int64_t from, std::int64_t to) {
+      return std::uniform_int_distribution<std::int64_t>(from, to)(random);
+    };
+    pqxx::connection connection(uri_);
+    std::int64_t next_id = number * 1'000'000'000LL;
+    const auto time = [&] {
+      Instant at = kStart + hours(hour_);
+      const std::int64_t dice = any(0, 99);
+      if (dice < 70)
+        at -= microseconds(any(0, 3 * 3'600'000'000LL));
+      else if (dice < 90)
+        at -= microseconds(any(0, 60 * 3'600'000'000LL));
+      else if (dice < 97)
+        at -= microseconds(any(0, 240 * 3'600'000'000LL));
+      else
+        at += microseconds(any(0, 100 * 3'600'000'000LL));
+      // On the edges of hours.
+      if (any(0, 4) == 0) at = std::chrono::floor<hours>(at) + microseconds(any(-1, 1));
+      return "'" + ToString(at) + "'";
+    };
+    const auto metrics = [&] {
+      static const std::vector<std::string> kOdd = {"\"solar\"", "true", "null",
+                                                    "\"1e400\"", "[1]",  "{\"x\": 1}"};
+      std::string text = "'{\"a\": " + std::to_string(any(-50, 50)) + "." + std::to_string(any(0, 99));
+      if (any(0, 1) == 0) text += ", \"b\": \"" + std::to_string(any(0, 9)) + "\"";
+      if (any(0, 9) == 0) text += ", \"c\": " + kOdd[static_cast<std::size_t>(any(0, 5))];
+      return text + "}'";
+    };
+    const auto exec = [&](pqxx::nontransaction& session, const std::string& sql) {
+      return session.exec(sql);
+    };
+    for (std::int64_t done = 0; done < statements && !stop_;) {
+      pqxx::nontransaction session(connection);
+      static const char* kZones[] = {"UTC", "Asia/Kolkata", "America/New_York", "Pacific/Auckland"};
+      try {
+        exec(session, std::string("SET TimeZone = '") + kZones[any(0, 3)] + "'");
+        exec(session, any(0, 3) == 0 ? "BEGIN ISOLATION LEVEL REPEATABLE READ" : "BEGIN");
+        bool saved = false;
+        for (std::int64_t i = any(1, 4); i > 0; --i, ++done, ++written_) {
+          if (any(0, 9) == 0) {
+            exec(session, "SAVEPOINT s");
+            saved = true;
+          }
+          const std::int64_t kind = any(0, 99);
+          if (kind < 70) {
+            std::string rows;
+            const std::string device = any(0, 199) == 0 ? "NULL" : "'d" + std::to_string(any(0, 5)) + "'";
+            for (std::int64_t row = any(1, any(0, 20) == 0 ? 100 : 4); row > 0; --row) {
+              rows += (rows.empty() ? "(" : ", (") + std::to_string(next_id++) + ", " + device + ", " +
+                      (any(0, 499) == 0 ? std::string("'infinity'") : time()) + ", " + metrics() + ")";
+            }
+            exec(session, "INSERT INTO points (id, device, ts, metrics) VALUES " + rows);
+            exec(session, "INSERT INTO shadow (id, device, ts, metrics) VALUES " + rows);
+          } else {
+            // Locked first, so that what is done to the rows is done to the shadow.
+            const std::string low =
+                std::to_string(number * 1'000'000'000LL + any(0, 1 + next_id % 1'000'000'000LL));
+            const pqxx::result locked =
+                exec(session, "SELECT id FROM points WHERE id >= " + low + " AND id < " +
+                                  std::to_string((number + 1) * 1'000'000'000LL) + " ORDER BY id LIMIT " +
+                                  std::to_string(any(1, 5)) + " FOR UPDATE");
+            std::string ids = "0";
+            for (const pqxx::row& row : locked) ids += ", " + row[0].as<std::string>();
+            const std::string change = kind < 85        ? ""
+                                       : any(0, 1) == 0 ? "ts = " + time()
+                                                        : "metrics = " + metrics();
+            for (const char* table : {"points", "shadow"}) {
+              exec(session,
+                   change.empty()
+                       ? std::string("DELETE FROM ") + table + " WHERE id IN (" + ids + ")"
+                       : std::string("UPDATE ") + table + " SET " + change + " WHERE id IN (" + ids + ")");
+            }
+          }
+          if (saved && any(0, 2) == 0) {
+            exec(session, "ROLLBACK TO SAVEPOINT s");
+            saved = false;
+          }
+          if (any(0, 19) == 0) exec(session, "SELECT pg_sleep(0.002)");
+        }
+        exec(session, any(0, 9) == 0 ? "ROLLBACK" : "COMMIT");
+        // The others are to have a part in it.
+        if (fault_ == Fault::kNone) std::this_thread::sleep_for(std::chrono::milliseconds(any(0, 8)));
+      } catch (const pqxx::transaction_rollback&) {
+        session.exec("ROLLBACK");
+        ++done;
+      } catch (const pqxx::sql_error& e) {
+        session.exec("ROLLBACK");
+        const std::string state = e.sqlstate();
+        // Somebody else was quicker, or the row is on its way to another table.
+        if (state != "PC001") Complain(e.what());
+        ++done;
+      }
+    }
+  }
+
+  // What holds the table and its rollups together, as often as it can.
+  void Control() {
+    while (!stop_) {
+      const Convergence result = ConvergeOn(uri_, policy_, Then());
+      if (result.failure && result.failure->needs_a_person) Complain(result.failure->message);
+      if (result.failure) ++failures_[result.failure->reason];
+      for (const StepOutcome& step : result.steps) {
+        if (step.result == "success") ++taken_[step.action.index()];
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+  }
+
+  // A controller that lost its lease and does not know: it refreshes too.
+  void Consume(bool fenced, const char* isolation) {
+    pqxx::connection connection(uri_);
+    while (!stop_) {
+      for (const Rollup& rollup : policy_.rollups) {
+        pqxx::nontransaction session(connection);
+        try {
+          const RollupState state = consumer_states_.at(rollup.name);
+          const RollupSql sql(rollup, state, "public", "public.points", "ts", version_);
+          session.exec(std::string("BEGIN ISOLATION LEVEL ") + isolation +
+                       "; SET LOCAL TimeZone = 'UTC'; SET LOCAL "
+                       "search_path = pg_catalog; SET LOCAL jit = off");
+          if (fenced) session.exec("UPDATE partition_controller.tables SET acted_at = acted_at");
+          session.exec(sql.Refresh(kStart + hours(hour_), std::nullopt, 20));
+          session.exec("COMMIT");
+        } catch (const pqxx::transaction_rollback&) {
+          session.exec("ROLLBACK");
+        } catch (const pqxx::sql_error& e) {
+          session.exec("ROLLBACK");
+          const std::string state = e.sqlstate();
+          if (state != "23505") Complain(e.what());
+        }
+      }
+      if (fenced) std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    }
+  }
+
+  // Looks at one snapshot after the other.
+  void Check() {
+    pqxx::connection connection(uri_);
+    while (!stop_) {
+      pqxx::nontransaction session(connection);
+      session.exec("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off");
+      for (const Rollup& rollup : policy_.rollups) {
+        const std::string suffix = consumer_states_.at(rollup.name).suffix;
+        for (const std::string& table : {rollup.table, rollup.table + "_live"}) {
+          if (table != rollup.table && snapshots_ % 10 != 9) continue;
+          const pqxx::row row = session.exec(Silent(rollup, suffix, table))[0];
+          if (row[0].as<std::int64_t>() == 0) continue;
+          ++violations_;
+          if (violations_ == 1)
+            first_ = table + ": " + row[1].as<std::string>("") + " (" + row[0].c_str() + ")";
+        }
+      }
+      session.exec("COMMIT");
+      ++snapshots_;
+      // A reader that never rests would keep the table from being changed.
+      if (fault_ == Fault::kNone) std::this_thread::sleep_for(std::chrono::milliseconds(200));
+      if (violations_ > 0 && fault_ != Fault::kNone) stop_ = true;  // caught
+    }
+  }
+
+  // True if it ended without a difference.
+  bool Run(bool partitioned, std::int64_t statements, Fault fault = Fault::kNone) {
+    fault_ = fault;
+    Make(partitioned);
+    if (!partitioned) policy_.partitioning.conversion = Partitioning::Conversion::kOnline;
+    version_ = static_cast<int>(database_->Number("SELECT current_setting('server_version_num')"));
+    // From the first row on, as a plain table still, where it is to be converted.
+    Policy before = policy_;
+    if (!partitioned) {
+      before.partitioning.conversion = Partitioning::Conversion::kNever;
+      before.partitioning.state = Partitioning::State::kDisabled;
+      before.retention.reset();
+    }
+    EXPECT_EQ(TroubleWith(ConvergeOn(uri_, before, Then())), "");
+    for (const Rollup& rollup : policy_.rollups) consumer_states_[rollup.name] = StateOf(rollup);
+    Plant(fault);
+    std::vector<std::jthread> threads;
+    constexpr int kWriters = 4;
+    const bool controlled = fault == Fault::kNone || fault == Fault::kMarksOnConflictDoNothing;
+    if (controlled) threads.emplace_back([&] { Control(); });
+    if (fault == Fault::kNone) threads.emplace_back([&] { Consume(true, "REPEATABLE READ"); });
+    if (fault == Fault::kReadCommittedConsumers) {
+      for (int i = 0; i < 2; ++i) threads.emplace_back([&] { Consume(false, "READ COMMITTED"); });
+    }
+    if (fault == Fault::kWatermark || fault == Fault::kWindow)
+      threads.emplace_back([&] { ConsumeNaively(false); });
+    threads.emplace_back([&] { Check(); });
+    {
+      std::vector<std::jthread> writers;
+      for (int i = 0; i < kWriters; ++i)
+        writers.emplace_back([&, i] { Write(i + 1, statements / kWriters); });
+      std::atomic<bool> written{false};
+      // Ten days pass meanwhile.
+      std::jthread clock([&] {
+        while (!written && !stop_) {
+          std::this_thread::sleep_for(std::chrono::milliseconds(50));
+          if (fault == Fault::kNone) hour_ = static_cast<int>(240 * written_ / statements);
+          if (fault == Fault::kDropBeforeSeal) DropOldest();
+        }
+      });
+      writers.clear();
+      written = true;
+    }
+    stop_ = true;
+    threads.clear();
+    stop_ = false;
+    std::cout << snapshots_ << " snapshots, " << hour_ << " h; "
+              << database_->Value("SELECT count(*) FROM shadow") << " rows, of which in the table "
+              << database_->Value("SELECT count(*) FROM points") << "; steps:";
+    for (std::size_t i = 0; i < taken_.size(); ++i) {
+      if (taken_[i] > 0) std::cout << ' ' << Kinds()[i] << ' ' << taken_[i];
+    }
+    for (const auto& [reason, count] : failures_) std::cout << "; " << reason << ' ' << count;
+    std::cout << std::endl;
+    if (fault == Fault::kWatermark || fault == Fault::kWindow) {
+      ConsumeNaively(true);
+      return violations_ == 0 && Differences() == 0;
+    }
+    if (fault != Fault::kNone && violations_ > 0) return false;
+    // What lies ahead is settled too.
+    hour_ += 120;
+    for (int i = 0; i < 10; ++i) {
+      const Convergence last = ConvergeOn(uri_, policy_, Then());
+      if (TroubleWith(last).empty()) break;
+    }
+    return violations_ == 0 && Differences() == 0;
+  }
+
+  std::int64_t Differences() {
+    std::int64_t count = 0;
+    for (const Rollup& rollup : policy_.rollups) {
+      // Those that are to come still carry marks.
+      const pqxx::row row = database_->Sql(Silent(rollup, StateOf(rollup).suffix, rollup.table))[0];
+      count += row[0].as<std::int64_t>();
+      if (row[0].as<std::int64_t>() > 0 && first_.empty())
+        first_ = "at the end: " + row[1].as<std::string>("");
+    }
+    return count;
+  }
+
+  void Plant(Fault fault) {
+    if (fault != Fault::kMarksOnConflictDoNothing) return;
+    for (const auto& [name, state] : consumer_states_) {
+      database_->Sql("CREATE UNIQUE INDEX ON partition_controller.\"marks_" + state.suffix +
+                     "\" (device, bucket_ts)");
+      std::string source = database_->Value("SELECT pg_get_functiondef('partition_controller.\"mark_" +
+                                            state.suffix + "\"()'::regprocedure)");
+      for (std::size_t at = 0; (at = source.find("x.bucket_ts;", at)) != std::string::npos; at += 40) {
+        source.replace(at, 12, "x.bucket_ts ON CONFLICT DO NOTHING;");
+      }
+      database_->Sql(source);
+    }
+  }
+
+  // What EdgeWatch's job, and those that follow created_at, do.
+  void ConsumeNaively(bool once) {
+    pqxx::connection connection(uri_);
+    const Rollup& rollup = policy_.rollups[0];
+    const std::string suffix = consumer_states_.at(rollup.name).suffix;
+    do {
+      pqxx::nontransaction session(connection);
+      session.exec("BEGIN ISOLATION LEVEL REPEATABLE READ");
+      const std::string since =
+          fault_ == Fault::kWatermark
+              ? "(device, date_trunc('hour', ts, 'UTC')) IN (SELECT device, date_trunc('hour', ts, 'UTC') "
+                "FROM points "
+                "WHERE created_at > '" +
+                    watermark_ + "')"
+              : "ts >= timestamptz '" +
+                    ToString(kStart - microseconds(20 * 3'600'000'000LL + 1'234'567'890LL)) + "'";
+      session.exec(
+          "INSERT INTO points_hourly AS t SELECT device, e.key, date_trunc('hour', ts, 'UTC'), count(*), "
+          "min(e.value::float8), max(e.value::float8), avg(e.value::float8), sum(e.value::numeric), now() "
+          "FROM "
+          "points CROSS JOIN jsonb_each_text(metrics) e WHERE isfinite(ts) AND device IS NOT NULL AND "
+          "e.value ~ "
+          "'^-?[0-9.]+$' AND " +
+          since +
+          " GROUP BY 1, 2, 3 ON CONFLICT (device, metric_key, bucket_ts) DO UPDATE SET sample_count = "
+          "EXCLUDED.sample_count, min_value = EXCLUDED.min_value, max_value = EXCLUDED.max_value, sum_value "
+          "= "
+          "EXCLUDED.sum_value");
+      watermark_ =
+          session.exec("SELECT coalesce(max(created_at), '-infinity')::text FROM points")[0][0].c_str();
+      // It knows of no marks.
+      session.exec("DELETE FROM partition_controller.\"marks_" + suffix + "\"");
+      session.exec("COMMIT");
+    } while (!once && !stop_);
+  }
+
+  void DropOldest() {
+    const std::string oldest = database_->Value(
+        "SELECT c.oid::regclass FROM pg_inherits i JOIN pg_class c ON c.oid = "
+        "i.inhrelid WHERE i.inhparent = 'points'::regclass AND c.relname ~ "
+        "'p2026' ORDER BY c.relname LIMIT 1");
+    if (oldest.empty()) return;
+    database_->Sql("DROP TABLE " + oldest);
+    ConvergeOn(uri_, policy_, Then("dropper"));
+  }
+
+  void Complain(const std::string& what) {
+    ADD_FAILURE() << what;
+    stop_ = true;
+  }
+
+  std::string uri_;
+  std::unique_ptr<LiveDatabase> database_;
+  Policy policy_;
+  unsigned seed_ = 0;
+  int version_ = 0;
+  Fault fault_ = Fault::kNone;
+  std::map<std::string, RollupState> consumer_states_;
+  std::map<std::string, int> failures_;
+  std::vector<int> taken_ = std::vector<int>(Kinds().size());
+  std::string watermark_ = "-infinity";
+  std::atomic<int> hour_{0};
+  std::atomic<std::int64_t> written_{0};
+  std::atomic<bool> stop_{false};
+  std::int64_t snapshots_ = 0;
+  std::int64_t violations_ = 0;
+  std::string first_;
+};
+
+TEST_F(Fuzz, APartitionedTable) {
+  EXPECT_TRUE(Run(true, Statements() / 2)) << violations_ << " violations; " << first_;
+  EXPECT_GT(snapshots_, 5);
+  EXPECT_EQ(Differences(), 0);
+}
+
+TEST_F(Fuzz, ATableThatIsConverted) {
+  EXPECT_TRUE(Run(false, Statements() / 2)) << violations_ << " violations; " << first_;
+  EXPECT_EQ(database_->Value("SELECT relkind FROM pg_class WHERE relname = 'points'"), "p");
+  EXPECT_EQ(Differences(), 0);
+}
+
+class PlantedFault : public Fuzz, public testing::WithParamInterface<Fault> {};
+
+INSTANTIATE_TEST_SUITE_P(Each, PlantedFault,
+                         testing::Values(Fault::kMarksOnConflictDoNothing, Fault::kReadCommittedConsumers,
+                                         Fault::kWatermark, Fault::kDropBeforeSeal, Fault::kWindow));
+
+TEST_P(PlantedFault, IsCaught) {
+  EXPECT_FALSE(Run(true, 40'000, GetParam())) << "after " << snapshots_ << " snapshots";
+  std::cout << first_ << std::endl;
+}
+
+}  // namespace
+}  // namespace partition_controller

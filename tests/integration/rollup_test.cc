@@ -1,0 +1,489 @@
+// Rollups on a real server: what is stored, and what the live view shows, is
+// what the rows say, whatever happens to the rows and to the table.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "reconcilers/quote.h"
+#include "tests/support/edgewatch.h"
+#include "tests/support/live_table.h"
+#include "tests/support/postgres_server.h"
+
+namespace partition_controller {
+namespace {
+
+using testing::Contains;
+
+using testing::HasSubstr;
+
+const Instant kNow = At("2026-07-15T12:00:00Z");
+
+Rollup Hourly() {
+  Rollup rollup;
+  rollup.name = "hourly";
+  rollup.table = "telemetry_rollups_hourly";
+  rollup.dimensions = {"device_id"};
+  rollup.jsonb = "metrics";
+  return rollup;
+}
+
+// The rule of docs/rollups.md in words of its own: a number, or a string like
+// one, that a double can hold.
+constexpr char kTruth[] =
+    "CREATE FUNCTION as_number(v jsonb) RETURNS numeric LANGUAGE plpgsql AS $$ BEGIN IF jsonb_typeof(v) = "
+    "'number' "
+    "OR (jsonb_typeof(v) = 'string' AND v #>> '{}' ~ '^[+-]?(\\d+(\\.\\d+)?|\\.\\d+)([eE][+-]?\\d+)?$') THEN "
+    "PERFORM (v #>> '{}')::double precision; RETURN (v #>> '{}')::numeric; END IF; RETURN NULL; EXCEPTION "
+    "WHEN "
+    "numeric_value_out_of_range THEN RETURN NULL; END $$;"
+    "CREATE FUNCTION truth(since timestamptz) RETURNS TABLE (device_id text, metric_key text, bucket_ts "
+    "timestamptz, "
+    "n bigint, lo float8, hi float8, total numeric) LANGUAGE sql AS $$ SELECT p.device_id, e.key, "
+    "date_trunc('hour', "
+    "p.ts, 'UTC'), count(*), min(as_number(e.value))::float8, max(as_number(e.value))::float8, "
+    "sum(as_number(e.value)) FROM telemetry_points p CROSS JOIN jsonb_each(CASE jsonb_typeof(p.metrics) WHEN "
+    "'object' THEN p.metrics ELSE '{}' END) e WHERE as_number(e.value) IS NOT NULL AND length(e.key) <= 64 "
+    "AND "
+    "isfinite(p.ts) AND p.ts >= since GROUP BY 1, 2, 3 $$";
+
+class RollupsOf : public testing::Test {
+ protected:
+  void SetUp() override {
+    PC_REQUIRE_POSTGRES();
+    uri_ = PostgresServer::Shared().CreateDatabase("rollup");
+    database_ = std::make_unique<LiveDatabase>(uri_);
+    database_->MarkAsTest();
+    policy_ = PolicyFor("telemetry_points");
+    policy_.rollups = {Hourly()};
+  }
+
+  void Make(TelemetryTable kind, std::int64_t points = 1'200) {
+    CreateEdgeWatchTables(uri_, kind);
+    if (kind == TelemetryTable::kPartitioned) CreateEdgeWatchPartitions(uri_, "2026-05-01", "2026-08-31");
+    GenerateEdgeWatchData(uri_, {.devices = 5,
+                                 .points = points,
+                                 .since = "2026-05-10 00:00+00",
+                                 .until = "2026-07-15 12:00+00",
+                                 .series = 0,
+                                 .received = ""});
+    database_->Sql(kTruth);
+  }
+
+  Convergence Run(Instant at = kNow) {
+    return ConvergeOn(uri_, policy_,
+                      {.preview = at, .acknowledged = {}, .holder = "test", .stop = {}, .on_step = {}});
+  }
+
+  std::int64_t Differences(const std::string& table, const std::string& since = "-infinity") {
+    const std::string stored =
+        "SELECT device_id::text, metric_key::text, bucket_ts, sample_count::bigint, min_value, "
+        "max_value, sum_value FROM " +
+        table + " WHERE bucket_ts >= '" + since + "'";
+    const std::string truth = "SELECT * FROM truth('" + since + "')";
+    return database_->Number("SELECT count(*) FROM ((" + stored + " EXCEPT ALL " + truth + ") UNION ALL (" +
+                             truth + " EXCEPT ALL " + stored + ")) d");
+  }
+  std::int64_t Wrong(const std::string& since = "-infinity") {
+    return Differences("telemetry_rollups_hourly", since);
+  }
+  std::int64_t WrongLive(const std::string& since = "-infinity") {
+    return Differences("telemetry_rollups_hourly_live", since);
+  }
+
+  // A point; the device exists.
+  void Insert(const std::string& ts, const std::string& metrics, int device = 0) {
+    database_->Sql(
+        "INSERT INTO telemetry_points (id, message_id, device_id, ts, metrics) SELECT 'x' || n, 'x' || n, "
+        "(SELECT device_id FROM devices ORDER BY device_id OFFSET " +
+        std::to_string(device) + " LIMIT 1), '" + ts + "', " + QuoteLiteral(metrics) + " FROM (SELECT " +
+        std::to_string(++inserted_) + ") AS x (n)");
+  }
+
+  std::string Stored() {
+    return database_->Value(
+        "SELECT md5(string_agg(r::text, ',' ORDER BY device_id, metric_key, bucket_ts)) FROM "
+        "(SELECT device_id, metric_key, bucket_ts, sample_count, min_value, max_value, sum_value "
+        "FROM telemetry_rollups_hourly WHERE metric_key <> 'late') r");
+  }
+
+  std::string uri_;
+  std::unique_ptr<LiveDatabase> database_;
+  Policy policy_;
+  int inserted_ = 0;
+};
+
+class RollupsOfAnyTable : public RollupsOf, public testing::WithParamInterface<TelemetryTable> {};
+
+INSTANTIATE_TEST_SUITE_P(Table, RollupsOfAnyTable,
+                         testing::Values(TelemetryTable::kPlain, TelemetryTable::kPartitioned),
+                         [](const auto& one) {
+                           return std::string(one.param == TelemetryTable::kPlain ? "Plain" : "Partitioned");
+                         });
+
+TEST_P(RollupsOfAnyTable, FollowEveryChange) {
+  Make(GetParam());
+  if (GetParam() == TelemetryTable::kPlain) policy_.partitioning.state = Partitioning::State::kDisabled;
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(Wrong(), 0);
+  EXPECT_EQ(WrongLive(), 0);
+  EXPECT_GT(database_->Number("SELECT count(*) FROM telemetry_rollups_hourly"), 1'000);
+
+  database_->Sql(
+      "UPDATE telemetry_points SET ts = ts - interval '31 days' WHERE ts > '2026-07-01' AND id LIKE '%a'");
+  database_->Sql("DELETE FROM telemetry_points WHERE ts BETWEEN '2026-06-10' AND '2026-06-12'");
+  Insert("2026-05-20 10:30+00", R"({"battery_v": 12.5})");
+  EXPECT_GT(Wrong(), 0);
+  EXPECT_EQ(WrongLive(), 0);
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(Wrong(), 0);
+  EXPECT_EQ(WrongLive(), 0);
+  // A bucket that is open still is not computed, and the view has it.
+  Insert("2026-07-15 11:59:59+00", R"({"battery_v": 1})");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_GT(Wrong(), 0);
+  EXPECT_EQ(WrongLive(), 0);
+  ASSERT_EQ(TroubleWith(Run(kNow + std::chrono::minutes(5))), "");
+  EXPECT_EQ(Wrong(), 0);
+  // A truncated table has nothing.
+  database_->Sql("TRUNCATE telemetry_points");
+  EXPECT_EQ(WrongLive(), 0);
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(Wrong(), 0);
+}
+
+TEST_F(RollupsOf, BadValuesAreSkippedAndCounted) {
+  Make(TelemetryTable::kPartitioned, 100);
+  ASSERT_EQ(TroubleWith(Run()), "");
+  const std::string long_key(200, 'k');
+  Insert(
+      "2026-07-01 10:00+00",
+      R"({"a": "1e400", "b": "NaN", "c": null, "d": {"x": 1}, "e": [1], "f": " 7", "g": "1_0", "h": "0x1F", "i": "1.",
+             "j": "+1.5e3", "k\"'; --": 1, "ключ": 2, "": 3, "l": "-.5E-2", "m": true, "n": 1e-400, "o": 5e-324,
+             "p": 1.7976931348623157e308, "q": 1e309, ")" +
+          long_key + R"(": 1})");
+  Insert("2026-07-01 10:01+00", R"({"j": "power", "a": 1, "p": 1.7976931348623157e308})");
+  Insert("2026-07-01 10:02+00", "[1, 2]");
+  Insert("2026-07-01 10:03+00", "7");
+  Insert("infinity", R"({"a": 1})");
+  Insert("-infinity", R"({"a": 1})");
+  EXPECT_EQ(WrongLive("2026-06-30"), 0);
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(Wrong("2026-06-30"), 0);
+  EXPECT_EQ(database_->Number("SELECT count(*) FROM telemetry_rollups_hourly WHERE NOT isfinite(bucket_ts)"),
+            0);
+  EXPECT_EQ(database_->Column(
+                "SELECT metric_key FROM telemetry_rollups_hourly WHERE bucket_ts = '2026-07-01 10:00+00' "
+                "AND metric_key !~ '_' ORDER BY metric_key COLLATE \"C\""),
+            (std::vector<std::string>{"", "a", "j", "k\"'; --", "l", "o", "p", "ключ"}));
+  // 1e400, 1e-400, 1e309, the long key; and two points without a time.
+  EXPECT_EQ(database_->Number("SELECT skipped_values FROM partition_controller.rollups"), 6);
+}
+
+TEST_F(RollupsOf, PartitionsLeaveAndComeBack) {
+  Make(TelemetryTable::kPartitioned);
+  policy_.retention = Keep("20d", Retention::Action::kDrop, "24h");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  const std::string before = Stored();
+  EXPECT_EQ(Wrong("2026-06-26"), 0);
+  EXPECT_THAT(database_->Partitions("telemetry_points"), testing::Not(Contains(HasSubstr("p202605"))));
+  // All of May is still there, and is what it was when the rows were.
+  EXPECT_GT(database_->Number("SELECT count(*) FROM telemetry_rollups_hourly WHERE bucket_ts < '2026-06-01'"),
+            500);
+  // Late points are added, once.
+  const std::string bucket =
+      "telemetry_rollups_hourly WHERE bucket_ts = '2026-05-20 10:00+00' AND metric_key = 'late'";
+  Insert("2026-05-20 10:30+00", R"({"late": 2})");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  Insert("2026-05-20 10:40+00", R"({"late": 5})");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(database_->Value("SELECT sample_count || ' ' || sum_value || ' ' || avg_value FROM " + bucket),
+            "2 7 3.5");
+  EXPECT_EQ(database_->Number("SELECT late_points FROM partition_controller.rollups"), 2);
+  // They go with what they belong to.
+  EXPECT_EQ(database_->Number("SELECT count(*) FROM telemetry_points WHERE ts < '2026-06-01'"), 2);
+  EXPECT_EQ(Stored(), before);
+  // The policy changes its mind.
+  policy_.retention->keep = {3, CalendarDuration::Unit::kMonth};
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_THAT(database_->Partitions("telemetry_points"), Contains(HasSubstr("p202605")));
+  EXPECT_EQ(Wrong(), 0);
+  Insert("2026-05-20 10:50+00", R"({"late": 1})");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(Wrong(), 0);
+}
+
+// Buckets of a day in Berlin, which months in UTC cut in two.
+TEST_F(RollupsOf, BucketsAcrossTheEndOfAPartition) {
+  Make(TelemetryTable::kPartitioned);
+  Rollup daily = Hourly();
+  daily.name = "daily";
+  daily.table = "telemetry_rollups_daily";
+  daily.calendar_day = true;
+  daily.time_zone = "Europe/Berlin";
+  policy_.rollups.push_back(daily);
+  policy_.retention = Keep("90d", Retention::Action::kDrop, "0h");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  const auto stored = [&] {
+    return database_->Value(
+        "SELECT md5(string_agg(r::text, ',' ORDER BY device_id, metric_key, bucket_ts)) FROM "
+        "(SELECT device_id, metric_key, bucket_ts, sample_count, min_value, max_value, sum_value "
+        "FROM telemetry_rollups_daily) r");
+  };
+  const std::string daily_before = stored();
+  const std::string before = Stored();
+  EXPECT_EQ(
+      database_->Number("SELECT count(*) FROM telemetry_rollups_daily WHERE date_trunc('day', bucket_ts, "
+                        "'Europe/Berlin') <> bucket_ts"),
+      0);
+  EXPECT_EQ(database_->Number("SELECT count(DISTINCT bucket_ts) FROM telemetry_rollups_daily"), 67);
+  policy_.retention->keep = {20, CalendarDuration::Unit::kDay};
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_THAT(database_->Partitions("telemetry_points"), testing::Not(Contains(HasSubstr("p202605"))));
+  EXPECT_EQ(stored(), daily_before);
+  EXPECT_EQ(Stored(), before);
+  // The day of which two hours are gone is still added to as it should be.
+  const std::string sum =
+      "SELECT sum(sample_count) FROM telemetry_rollups_daily WHERE bucket_ts = '2026-05-31 22:00+00'";
+  const std::int64_t count = database_->Number(sum);
+  Insert("2026-06-01 10:00+00", R"({"late": 1})");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(database_->Number(sum), count + 1);
+  policy_.retention->keep = {1, CalendarDuration::Unit::kDay};
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(database_->Number(sum), count + 1);
+}
+
+TEST_F(RollupsOf, RowDeletesChangeNothing) {
+  Make(TelemetryTable::kPlain);
+  policy_.partitioning.state = Partitioning::State::kDisabled;
+  policy_.rollups[0].interval = std::chrono::minutes(15);
+  Rollup daily = Hourly();
+  daily.name = "daily";
+  daily.table = "telemetry_rollups_daily";
+  daily.calendar_day = true;
+  daily.time_zone = "Asia/Kolkata";
+  policy_.rollups.push_back(daily);
+  ASSERT_EQ(TroubleWith(Run()), "");
+  const auto sums = [&](const std::string& table) {
+    return database_->Value("SELECT count(*) || ' ' || sum(sample_count) || ' ' || sum(sum_value) FROM " +
+                            table);
+  };
+  const std::string fine = sums("telemetry_rollups_hourly");
+  const std::string coarse = sums("telemetry_rollups_daily");
+  policy_.retention = Keep("30d");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(database_->Value("SELECT min(ts) >= '2026-06-14 18:30+00' FROM telemetry_points"), "t");
+  EXPECT_EQ(sums("telemetry_rollups_hourly"), fine);
+  EXPECT_EQ(sums("telemetry_rollups_daily"), coarse);
+  EXPECT_EQ(
+      database_->Number(
+          "SELECT count(*) FROM partition_controller.\"base_" +
+          database_->Value("SELECT suffix FROM partition_controller.rollups WHERE name = 'daily'") + "\""),
+      0);
+  Insert("2026-05-20 10:30+00", R"({"late": 2})");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(database_->Number("SELECT count(*) FROM telemetry_points WHERE ts < '2026-06-01'"), 0);
+  for (const char* table : {"telemetry_rollups_hourly", "telemetry_rollups_daily"}) {
+    EXPECT_EQ(database_->Number(std::string("SELECT sum(sample_count) FROM ") + table +
+                                " WHERE metric_key = 'late'"),
+              1);
+  }
+}
+
+TEST_F(RollupsOf, ConversionAndTheWayBack) {
+  Make(TelemetryTable::kPlain);
+  policy_.partitioning.conversion = Partitioning::Conversion::kOnline;
+  policy_.partitioning.uniqueness = Partitioning::Uniqueness::kPerPartition;
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(Wrong(), 0);
+  EXPECT_EQ(database_->Value("SELECT relkind FROM pg_class WHERE relname = 'telemetry_points'"), "p");
+  // Rows of every partition, of the past and of the future.
+  Insert("2026-05-20 10:30+00", R"({"x": 2})");
+  Insert("2026-07-15 10:30+00", R"({"x": 3})");
+  Insert("2026-09-15 10:30+00", R"({"x": 4})");
+  EXPECT_EQ(WrongLive(), 0);
+  ASSERT_EQ(TroubleWith(Run(At("2026-09-16T00:00:00Z"))), "");
+  EXPECT_EQ(Wrong(), 0);
+  policy_.partitioning.conversion = Partitioning::Conversion::kRevert;
+  ASSERT_EQ(TroubleWith(Run(At("2026-09-16T00:00:00Z"))), "");
+  EXPECT_EQ(database_->Value("SELECT relkind FROM pg_class WHERE relname = 'telemetry_points'"), "r");
+  EXPECT_EQ(Wrong(), 0);
+  Insert("2026-05-20 10:31+00", R"({"x": 5})");
+  EXPECT_EQ(WrongLive(), 0);
+  ASSERT_EQ(TroubleWith(Run(At("2026-09-16T00:00:00Z"))), "");
+  EXPECT_EQ(Wrong(), 0);
+}
+
+TEST_F(RollupsOf, PausedAndResumed) {
+  Make(TelemetryTable::kPartitioned);
+  ASSERT_EQ(TroubleWith(Run()), "");
+  policy_.rollups[0].enabled = false;
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(database_->Number("SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'partition_controller%'"),
+            0);
+  EXPECT_EQ(WrongLive(), 0);
+  Insert("2026-05-20 10:30+00", R"({"x": 2})");
+  database_->Sql("DELETE FROM telemetry_points WHERE ts BETWEEN '2026-06-10' AND '2026-06-12'");
+  EXPECT_GT(Wrong(), 0);
+  EXPECT_EQ(WrongLive(), 0);
+  policy_.rollups[0].enabled = true;
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(Wrong(), 0);
+  // Out of the policy, the table stays.
+  policy_.rollups.clear();
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(Wrong(), 0);
+  EXPECT_EQ(WrongLive(), 0);
+  EXPECT_EQ(
+      database_->Number("SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE "
+                        "nspname = 'partition_controller' AND relname ~ '^(marks|base)_'"),
+      0);
+  policy_.rollups = {Hourly()};
+  Insert("2026-05-20 10:31+00", R"({"x": 2})");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(Wrong(), 0);
+}
+
+TEST_F(RollupsOf, WhatSomebodyBreaksIsMended) {
+  Make(TelemetryTable::kPartitioned);
+  ASSERT_EQ(TroubleWith(Run()), "");
+  for (const char* breakage :
+       {"DROP TRIGGER partition_controller_hourly_i ON telemetry_points",
+        "ALTER TABLE telemetry_points DISABLE TRIGGER partition_controller_hourly_d"}) {
+    database_->Sql(breakage);
+    Insert("2026-05-20 10:30+00", R"({"x": 2})");
+    database_->Sql("DELETE FROM telemetry_points WHERE ts BETWEEN '2026-06-10' AND '2026-06-12'");
+    ASSERT_EQ(TroubleWith(Run()), "") << breakage;
+    EXPECT_EQ(Wrong(), 0) << breakage;
+  }
+  database_->Sql("DROP VIEW telemetry_rollups_hourly_live; DROP TABLE telemetry_rollups_hourly");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(Wrong(), 0);
+  EXPECT_EQ(WrongLive(), 0);
+}
+
+// The API's table: rows that it had for times whose points are gone stay.
+TEST_F(RollupsOf, ATableWithHistoryIsAdopted) {
+  Make(TelemetryTable::kPartitioned);
+  database_->Sql(
+      "INSERT INTO telemetry_rollups_hourly SELECT device_id, 'old', h, 3, 1, 3, 2 FROM devices, "
+      "generate_series("
+      "timestamptz '2026-01-01 00:00+00', '2026-06-30 00:00+00', '12 hours') h");
+  const std::int64_t old = database_->Number(
+      "SELECT count(*) FROM telemetry_rollups_hourly WHERE bucket_ts < "
+      "'2026-05-10'");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(
+      database_->Number("SELECT count(*) FROM telemetry_rollups_hourly WHERE bucket_ts < '2026-05-10' AND "
+                        "metric_key = 'old' AND sample_count = 3"),
+      old);
+  EXPECT_EQ(
+      database_->Column(
+          "SELECT column_name || ' ' || data_type FROM information_schema.columns WHERE table_name "
+          "= 'telemetry_rollups_hourly' ORDER BY ordinal_position"),
+      (std::vector<std::string>{
+          "device_id character varying", "metric_key character varying", "bucket_ts timestamp with time zone",
+          "sample_count integer", "min_value double precision", "max_value double precision",
+          "avg_value double precision", "updated_at timestamp with time zone", "sum_value numeric"}));
+  Insert("2026-02-01 00:30+00", R"({"old": 10})");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(database_->Value(
+                "SELECT sample_count || ' ' || max_value || ' ' || avg_value FROM telemetry_rollups_hourly "
+                "WHERE bucket_ts = '2026-02-01 00:00+00' AND metric_key = 'old' AND device_id = (SELECT "
+                "min(device_id) FROM devices)"),
+            "4 10 4");
+}
+
+TEST_F(RollupsOf, PointsOnTheirWayOutOfADefaultPartitionAreNotLost) {
+  Make(TelemetryTable::kPartitioned, 300);
+  ASSERT_EQ(TroubleWith(Run()), "");
+  // The default partition has rows of a month that has no partition.
+  Insert("2026-04-10 10:30+00", R"({"x": 1})");
+  Insert("2026-11-10 10:30+00", R"({"x": 1})");
+  policy_.partitioning.premake = 4;
+  int written = 0;
+  const Approach approach{.preview = kNow,
+                          .acknowledged = {},
+                          .holder = "test",
+                          .stop = {},
+                          .on_step = [&](const StepOutcome& step) {
+                            if (!std::holds_alternative<BeginDrain>(step.action)) return;
+                            ++written;
+                            Insert("2026-04-10 10:31+00", R"({"x": 2})");
+                            Insert("2026-11-10 10:31+00", R"({"x": 2})");
+                          }};
+  ASSERT_EQ(TroubleWith(ConvergeOn(uri_, policy_, approach)), "");
+  EXPECT_GT(written, 0);
+  EXPECT_EQ(WrongLive(), 0);
+  ASSERT_EQ(TroubleWith(Run(At("2026-11-15T12:00:00Z"))), "");
+  EXPECT_EQ(Wrong(), 0);
+}
+
+// What no trigger sees.
+TEST_F(RollupsOf, TheAuditFindsWhatBypassedTheTriggers) {
+  Make(TelemetryTable::kPartitioned, 10);
+  for (int i = 0; i < 20; ++i)
+    Insert("2026-07-01 1" + std::to_string(i % 10) + ":00+00", R"({"a": 1, "b": 2})");
+  database_->Sql("DELETE FROM telemetry_points WHERE id NOT LIKE 'x%'");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  ASSERT_EQ(Wrong(), 0);
+  EXPECT_EQ(database_->Number("SELECT mismatches FROM partition_controller.rollups"), 0);
+  database_->Sql("UPDATE telemetry_points_p202607 SET metrics = '{\"a\": 7}' WHERE id = 'x1'");
+  database_->Sql("DELETE FROM telemetry_points_p202607 WHERE id = 'x2'");
+  database_->Sql(
+      "INSERT INTO telemetry_points_p202607 (id, message_id, device_id, ts, metrics) SELECT 'y', 'y', "
+      "device_id, ts, '{\"c\": 3}' FROM telemetry_points_p202607 WHERE id = 'x3'");
+  database_->Sql("DELETE FROM telemetry_rollups_hourly WHERE bucket_ts = '2026-07-01 15:00+00'");
+  EXPECT_GT(Wrong(), 0);
+  // It comes every ten minutes; time passes quickly here.
+  for (int i = 0; i < 100 && Wrong() > 0; ++i) {
+    database_->Sql("UPDATE partition_controller.rollups SET audited_at = NULL");
+    ASSERT_EQ(TroubleWith(Run()), "");
+  }
+  EXPECT_EQ(Wrong(), 0);
+  EXPECT_EQ(database_->Number("SELECT mismatches FROM partition_controller.rollups"), 4);
+  EXPECT_GT(database_->Number("SELECT audited FROM partition_controller.rollups"), 4);
+}
+
+TEST_F(RollupsOf, BucketsExpireByTheirOwnKeep) {
+  Make(TelemetryTable::kPartitioned, 1'000);
+  policy_.retention = Keep("20d");
+  policy_.rollups[0].keep = CalendarDuration{40, CalendarDuration::Unit::kDay};
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(
+      database_->Value("SELECT min(bucket_ts) BETWEEN '2026-06-05 12:00+00' AND '2026-06-06 12:00+00' FROM "
+                       "telemetry_rollups_hourly"),
+      "t");
+  EXPECT_EQ(database_->Value("SELECT min(ts) >= '2026-06-01' FROM telemetry_points"), "t");
+}
+
+TEST_F(RollupsOf, UnfitTablesAreRefused) {
+  Make(TelemetryTable::kPartitioned, 10);
+  const auto refused = [&] {
+    const Situation seen =
+        See(uri_, policy_, {.preview = kNow, .acknowledged = {}, .holder = "t", .stop = {}, .on_step = {}});
+    EXPECT_THAT(seen.plan.steps, testing::Not(Contains(testing::Field(
+                                     &Step::action, testing::VariantWith<InstallRollup>(testing::_)))));
+    std::string all;
+    for (const Refusal& refusal : seen.plan.refusals) all += refusal.code + ": " + refusal.message + "\n";
+    return all;
+  };
+  policy_.rollups[0].dimensions = {"device"};
+  EXPECT_THAT(
+      refused(),
+      HasSubstr(
+          "RollupSourceUnfit: rollup hourly: \"public\".\"telemetry_points\" has no column \"device\""));
+  policy_.rollups[0] = Hourly();
+  policy_.rollups[0].jsonb = "message_id";
+  EXPECT_THAT(refused(), HasSubstr("is of type character varying(64), not jsonb"));
+  policy_.rollups[0] = Hourly();
+  policy_.rollups[0].table = "devices";
+  EXPECT_THAT(refused(), HasSubstr("has no column bucket_ts of type timestamptz"));
+  database_->Sql("ALTER TABLE telemetry_rollups_hourly DROP CONSTRAINT telemetry_rollups_hourly_pkey");
+  policy_.rollups[0] = Hourly();
+  EXPECT_THAT(refused(), HasSubstr("has no unique index"));
+}
+
+}  // namespace
+}  // namespace partition_controller

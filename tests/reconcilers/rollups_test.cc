@@ -1,0 +1,202 @@
+// When a rollup is made, refreshed, filled, audited and left alone, and what
+// waits for it.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "reconcilers/plan.h"
+#include "tests/support/world.h"
+
+namespace partition_controller {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+Instant At(const char* text) { return ParseInstant(text).value(); }
+
+std::vector<std::string> KindsOf(const Plan& plan) {
+  std::vector<std::string> kinds;
+  for (const Step& step : plan.steps) kinds.emplace_back(Kind(step.action));
+  return kinds;
+}
+
+TEST(Buckets, TileTheAxis) {
+  Rollup rollup;
+  for (const int length : {1, 15, 60, 90, 24 * 60}) {
+    rollup.interval = minutes(length);
+    for (const char* text : {"1969-12-31T23:59:59Z", "1970-01-01T00:00:00Z", "2026-03-29T00:59:59Z"}) {
+      const Instant start = BucketStart(rollup, At(text));
+      EXPECT_LE(start, At(text));
+      EXPECT_EQ(NextBucket(rollup, At(text)), start + minutes(length));
+      EXPECT_EQ(BucketStart(rollup, start), start);
+      EXPECT_EQ(start.time_since_epoch() % minutes(length), minutes(0));
+    }
+  }
+  rollup.calendar_day = true;
+  rollup.time_zone = "Europe/Berlin";
+  EXPECT_EQ(BucketStart(rollup, At("2026-03-29T12:00:00Z")), At("2026-03-28T23:00:00Z"));
+  EXPECT_EQ(NextBucket(rollup, At("2026-03-29T12:00:00Z")), At("2026-03-29T22:00:00Z"));
+}
+
+class PlanOfRollups : public testing::Test {
+ protected:
+  PlanOfRollups() : world_(WithRollup(), At("2026-11-22T20:31:00Z")) {
+    world_.AddDefault();
+    world_.AddPartition("points_p202608", MonthOf(2026, 8), true);
+    world_.Settle();
+    world_.table().column_types = {
+        {"device_id", "text", true}, {"ts", "timestamp with time zone", true}, {"metrics", "jsonb", false}};
+    state().name = "hourly";
+    state().suffix = "1_hourly";
+    state().table = "points_hourly";
+  }
+
+  static Policy WithRollup() {
+    Policy policy;
+    policy.name = "points";
+    policy.table = {"public", "points"};
+    policy.time_column = "ts";
+    Rollup rollup;
+    rollup.name = "hourly";
+    rollup.table = "points_hourly";
+    rollup.dimensions = {"device_id"};
+    rollup.jsonb = "metrics";
+    policy.rollups = {rollup};
+    return policy;
+  }
+
+  RollupState& state() {
+    if (world_.table().rollups.empty()) world_.table().rollups.emplace_back();
+    return world_.table().rollups[0];
+  }
+
+  // All of it is as it should be.
+  void Kept() {
+    const Rollup& rollup = world_.policy().rollups[0];
+    state().state = RollupState::State::kLive;
+    state().shape = RollupShape(rollup);
+    state().source = RollupSource(rollup);
+    state().intact = true;
+    state().filled = true;
+    state().audited_at = world_.now();
+    state().target.oid = 9;
+    state().target.has_key = true;
+    state().target.columns = {{"device_id", "text", true},
+                              {"metric_key", "character varying(64)", true},
+                              {"bucket_ts", "timestamp with time zone", true},
+                              {"sample_count", "integer", true},
+                              {"min_value", "double precision", true},
+                              {"max_value", "double precision", true},
+                              {"avg_value", "double precision", true},
+                              {"sum_value", "numeric", false},
+                              {"updated_at", "timestamp with time zone", false}};
+  }
+
+  World world_;
+};
+
+TEST_F(PlanOfRollups, IsInstalledThenFilled) {
+  const Plan plan = world_.MakePlan();
+  EXPECT_THAT(KindsOf(plan), ElementsAre("install_rollup", "fill_rollup"));
+  EXPECT_TRUE(std::get<InstallRollup>(plan.steps[0].action).makes_table);
+}
+
+TEST_F(PlanOfRollups, NothingIsToDoForOneThatIsKept) {
+  Kept();
+  const Plan plan = world_.MakePlan();
+  EXPECT_THAT(plan.steps, IsEmpty());
+  EXPECT_THAT(plan.refusals, IsEmpty());
+  // The bucket that ends next is due five minutes later.
+  EXPECT_EQ(plan.wake_at, At("2026-11-22T21:05:00Z"));
+}
+
+TEST_F(PlanOfRollups, SettledBucketsAreRefreshed) {
+  Kept();
+  state().dirty = 3;
+  state().oldest_dirty = At("2026-11-22T20:00:00Z");
+  state().audited_at = At("2026-11-22T21:00:00Z");
+  EXPECT_THAT(world_.MakePlan().steps, IsEmpty());
+  world_.SetNow(At("2026-11-22T21:04:59Z"));
+  EXPECT_THAT(world_.MakePlan().steps, IsEmpty());
+  world_.SetNow(At("2026-11-22T21:05:00Z"));
+  const Plan plan = world_.MakePlan();
+  ASSERT_THAT(KindsOf(plan), Contains("refresh_rollup"));
+  EXPECT_EQ(std::get<RefreshRollup>(plan.steps[0].action).settled, At("2026-11-22T21:00:00Z"));
+}
+
+TEST_F(PlanOfRollups, WhatIsBrokenIsInstalledAgain) {
+  Kept();
+  state().intact = false;
+  EXPECT_THAT(KindsOf(world_.MakePlan()), ElementsAre("install_rollup", "fill_rollup"));
+  Kept();
+  world_.policy().rollups[0].keys = {"a"};
+  EXPECT_THAT(KindsOf(world_.MakePlan()), ElementsAre("install_rollup", "fill_rollup"));
+}
+
+TEST_F(PlanOfRollups, WhatCannotChangeIsRefused) {
+  Kept();
+  world_.policy().rollups[0].interval = minutes(30);
+  const Plan plan = world_.MakePlan();
+  EXPECT_THAT(plan.steps, IsEmpty());
+  ASSERT_EQ(plan.refusals.size(), 1U);
+  EXPECT_EQ(plan.refusals[0].code, "RollupChanged");
+}
+
+TEST_F(PlanOfRollups, AreStoppedWhereThePolicySaysSo) {
+  Kept();
+  world_.policy().rollups[0].enabled = false;
+  Plan plan = world_.MakePlan();
+  ASSERT_THAT(KindsOf(plan), ElementsAre("stop_rollup"));
+  EXPECT_FALSE(std::get<StopRollup>(plan.steps[0].action).forget);
+  world_.policy().rollups.clear();
+  plan = world_.MakePlan();
+  ASSERT_THAT(KindsOf(plan), ElementsAre("stop_rollup"));
+  EXPECT_TRUE(std::get<StopRollup>(plan.steps[0].action).forget);
+}
+
+TEST_F(PlanOfRollups, AuditsAndItsOwnRetentionComeInTime) {
+  Kept();
+  state().audited_at = world_.now() - minutes(10);
+  EXPECT_THAT(KindsOf(world_.MakePlan()), ElementsAre("audit_rollup"));
+  Kept();
+  world_.policy().rollups[0].keep = CalendarDuration{30, CalendarDuration::Unit::kDay};
+  state().oldest_bucket = At("2026-10-23T20:00:00Z");
+  EXPECT_THAT(world_.MakePlan().steps, IsEmpty());
+  state().oldest_bucket = At("2026-10-23T19:00:00Z");
+  const Plan plan = world_.MakePlan();
+  ASSERT_THAT(KindsOf(plan), ElementsAre("expire_rollup"));
+  EXPECT_EQ(std::get<ExpireRollup>(plan.steps[0].action).cutoff, At("2026-10-23T20:00:00Z"));
+}
+
+TEST_F(PlanOfRollups, HoldRemovalsUntilTheyAreFilled) {
+  Kept();
+  Retention retention;
+  retention.keep = {60, CalendarDuration::Unit::kDay};
+  retention.action = Retention::Action::kDetach;
+  world_.policy().retention = retention;
+  EXPECT_THAT(KindsOf(world_.MakePlan()), Contains("detach_partition"));
+  state().filled = false;
+  state().filled_from = At("2026-08-01T01:00:00Z");
+  Plan plan = world_.MakePlan();
+  EXPECT_THAT(KindsOf(plan), Not(Contains("detach_partition")));
+  ASSERT_EQ(plan.waiting.size(), 1U);
+  EXPECT_THAT(plan.waiting[0].reason, HasSubstr("the rollup hourly has not taken it in yet"));
+  state().filled_from = At("2026-08-01T00:00:00Z");
+  EXPECT_THAT(KindsOf(world_.MakePlan()), Contains("detach_partition"));
+  // What is not wanted, or not waited for, holds nothing.
+  state().filled_from.reset();
+  world_.policy().retention->after_rollup = false;
+  EXPECT_THAT(KindsOf(world_.MakePlan()), Contains("detach_partition"));
+  world_.policy().retention->after_rollup = true;
+  world_.policy().rollups[0].enabled = false;
+  EXPECT_THAT(KindsOf(world_.MakePlan()), Contains("detach_partition"));
+}
+
+}  // namespace
+}  // namespace partition_controller
