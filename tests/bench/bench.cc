@@ -29,6 +29,7 @@ const std::vector<Benchmark>& All() {
       {"granularity", "Month, Week, Month under ingest", RunGranularity},
       {"convert", "a plain table of 1,500,000 rows under ingest, against a copy (--full: 15,000,000)",
        RunConvert},
+      {"rollup", "rollups against EdgeWatch's statement; late points, ingest, charts", RunRollup},
   };
   return kAll;
 }

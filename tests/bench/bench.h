@@ -14,7 +14,7 @@ namespace partition_controller::bench {
 
 struct Options {
   bool smoke = false;  // tiny sizes: whether it works, not how fast; budgets are not held against it
-  bool full = false;   // 100,000 partitions; 15,000,000 rows to convert
+  bool full = false;   // 100,000 partitions; 15,000,000 rows to convert, 30,000,000 rolled up
   std::string self;    // this program's path
 };
 
@@ -67,6 +67,7 @@ void RunFirstContactMove(const Options& options, Report& report);
 void RunRetention(const Options& options, Report& report);
 void RunGranularity(const Options& options, Report& report);
 void RunConvert(const Options& options, Report& report);
+void RunRollup(const Options& options, Report& report);
 
 // Reads and plans for `tables` tables once and prints this process's peak
 // memory in bytes: what RunScale starts as a process of its own.
