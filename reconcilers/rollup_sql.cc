@@ -179,18 +179,27 @@ std::string RollupSql::Groups(const std::string& rows, const std::string& bucket
 
 // After the CTEs `groups` and `seen` (dims, bucket_ts, keep_stored): what the
 // buckets hold now.
-std::string RollupSql::Tail() const {
+std::string RollupSql::Tail(bool few) const {
   const std::string key = Dims("") + ", bucket_ts, metric_key";
   const auto keyed = [&](const std::string& p) {
     return Dims(p) + ", " + p + "bucket_ts, " + p + "metric_key";
   };
   const std::string same_bucket = " AND s.bucket_ts OPERATOR(pg_catalog.=) ";
+  // What is stored of them: of a few, by an index, bucket by bucket, however much
+  // else there is; OFFSET 0 keeps the planner from other ideas.
+  const std::string columns =
+      keyed("t.") + ", t.sample_count, t.min_value, t.max_value, t.avg_value, t.sum_value";
+  const std::string had = few ? "seen s CROSS JOIN LATERAL (SELECT " + columns + " FROM " + target_ +
+                                    " t WHERE " + Same("s", "t") + same_bucket + "t.bucket_ts OFFSET 0) t"
+                              : target_ + " t JOIN seen s ON " + Same("s", "t") + same_bucket + "t.bucket_ts";
   std::string text =
-      ", stored AS MATERIALIZED (SELECT " + keyed("t.") +
+      ", had AS MATERIALIZED (SELECT " + columns + ", s.keep_stored FROM " + had +
+      "), stored AS MATERIALIZED (SELECT " + keyed("t.") +
       ", t.sample_count::bigint AS n, t.min_value AS lo, t.max_value AS hi, coalesce(t.sum_value, "
-      "t.avg_value::text::numeric OPERATOR(pg_catalog.*) t.sample_count) AS total FROM " +
-      target_ + " t JOIN seen s ON " + Same("s", "t") + same_bucket +
-      "t.bucket_ts WHERE s.keep_stored), combined AS MATERIALIZED (SELECT " + key +
+      "t.avg_value::text::numeric OPERATOR(pg_catalog.*) t.sample_count) AS total FROM had t WHERE "
+      "t.keep_stored), "
+      "combined AS MATERIALIZED (SELECT " +
+      key +
       ", pg_catalog.sum(n)::bigint AS n, pg_catalog.min(lo) AS lo, pg_catalog.max(hi) AS hi, "
       "pg_catalog.sum(total) AS total FROM (SELECT " +
       key + ", n, lo, hi, total FROM groups WHERE n OPERATOR(pg_catalog.>) 0 UNION ALL SELECT " + key +
@@ -211,11 +220,13 @@ std::string RollupSql::Tail() const {
       "EXCLUDED.max_value, avg_value = EXCLUDED.avg_value, sum_value = EXCLUDED.sum_value, updated_at = "
       "EXCLUDED.updated_at WHERE (t.sample_count, t.min_value, t.max_value, t.avg_value, t.sum_value) IS "
       "DISTINCT FROM (EXCLUDED.sample_count, EXCLUDED.min_value, EXCLUDED.max_value, EXCLUDED.avg_value, "
-      "EXCLUDED.sum_value)), gone AS (DELETE FROM " +
-      target_ + " t USING seen s WHERE " + Same("s", "t") + same_bucket +
-      "t.bucket_ts AND NOT EXISTS (SELECT FROM combined c WHERE " + Same("c", "t") +
-      " AND c.bucket_ts OPERATOR(pg_catalog.=) t.bucket_ts AND c.metric_key OPERATOR(pg_catalog.=) "
-      "t.metric_key))";
+      "EXCLUDED.sum_value)), vanished AS MATERIALIZED (SELECT " +
+      keyed("h.") + " FROM had h WHERE NOT EXISTS (SELECT FROM combined c WHERE " + Same("c", "h") +
+      " AND c.bucket_ts OPERATOR(pg_catalog.=) h.bucket_ts AND c.metric_key OPERATOR(pg_catalog.=) "
+      "h.metric_key)), gone AS (DELETE FROM " +
+      target_ + " t USING vanished v WHERE " + Same("v", "t") +
+      " AND v.bucket_ts OPERATOR(pg_catalog.=) t.bucket_ts AND v.metric_key OPERATOR(pg_catalog.=) "
+      "t.metric_key)";
   return text;
 }
 
@@ -256,7 +267,7 @@ std::string RollupSql::Consume(const std::string& which, int most,
                     " OPERATOR(pg_catalog.>=) s.bucket_ts AND q." + time_ +
                     " OPERATOR(pg_catalog.<) s.next_ts) r CROSS JOIN " + Values(),
                 "s.bucket_ts") +
-         ")" + Tail() +
+         ")" + Tail(true) +
          ", noted AS (UPDATE partition_controller.rollups SET points = points OPERATOR(pg_catalog.+) (SELECT "
          "coalesce(pg_catalog.sum(points), 0)::bigint FROM taken), late_points = late_points "
          "OPERATOR(pg_catalog.+) (SELECT coalesce(pg_catalog.sum(points), 0)::bigint FROM taken WHERE "
@@ -290,7 +301,7 @@ std::vector<std::string> RollupSql::Fill() const {
       " AS has_base FROM there p), seen AS MATERIALIZED (SELECT f.*, NOT f.has_base AND (f.sealed OR ($3 AND "
       "NOT "
       "f.raw)) AS keep_stored FROM flagged f WHERE f.raw OR f.has_base OR NOT f.sealed)" +
-      Tail() +
+      Tail(false) +
       ", noted AS (UPDATE partition_controller.rollups SET skipped_values = skipped_values "
       "OPERATOR(pg_catalog.+) (SELECT coalesce(pg_catalog.sum(skipped), 0)::bigint FROM groups) WHERE suffix "
       "OPERATOR(pg_catalog.=) " +

@@ -96,7 +96,7 @@ class RollupSql {
   std::string Based(const std::string& row) const;
   std::string Values() const;  // LATERAL, as e
   std::string Groups(const std::string& rows, const std::string& bucket) const;
-  std::string Tail() const;
+  std::string Tail(bool few) const;
   std::string Consume(const std::string& which, int most, const std::optional<Instant>& expired = {}) const;
   std::string Suffix() const;
   std::string Filled() const;
