@@ -666,7 +666,8 @@ std::string RollupSql::BeforeDelete(const std::string& leaf, Oid oid, const Rang
         "  INSERT INTO partition_controller.sealed (suffix, partition_oid, by_rows, range_from, range_to) "
         "VALUES (" +
         Suffix() + ", " + std::to_string(oid) + ", true, " + from +
-        ", upto) ON CONFLICT (suffix, partition_oid, by_rows) DO UPDATE SET range_to = EXCLUDED.range_to, "
+        ", upto) ON CONFLICT (suffix, partition_oid, by_rows) DO UPDATE SET range_to = "
+        "greatest(sealed.range_to, EXCLUDED.range_to), "
         "sealed_at = "
         "pg_catalog.now();\n  DELETE FROM " +
         base_ + " WHERE bucket_ts >= " + from + " AND " + Next("bucket_ts") + " <= upto;\n";
@@ -679,7 +680,8 @@ std::string RollupSql::HoldMarks() const {
     std::string values;
     for (const std::string& name : rollup_.dimensions) values += row + QuoteName(name) + ", ";
     return "INSERT INTO " + marks_ + " (" + Dims("") + ", bucket_ts, points, held) SELECT " + values +
-           Bucket(row + time_) + ", " + points + ", " + held + " WHERE " + Valid(row) + ";\n";
+           "CASE WHEN " + Valid(row) + " THEN " + Bucket(row + time_) + " END, " + points + ", " + held +
+           " WHERE " + Valid(row) + ";\n";
   };
   return "  " + insert("NEW.", "CASE TG_OP WHEN 'INSERT' THEN 1 ELSE 0 END", "true") +
          "  IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN\n    " + insert("OLD.", "0", "false") +
