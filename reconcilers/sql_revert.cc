@@ -11,8 +11,6 @@ namespace {
 std::string RegClass(const std::string& quoted) { return QuoteLiteral(quoted) + "::pg_catalog.regclass"; }
 
 constexpr const char* kRepeats = "00_partition_controller_repeats";
-// Set while we move rows ourselves.
-constexpr const char* kMoves = "partition_controller.moves";
 
 std::string RepeatsFunction(const Conversion& conversion) {
   return "partition_controller.repeats_" + std::to_string(conversion.plain);
@@ -120,7 +118,7 @@ void RevertSql::PassOverRepeats(const Conversion& conversion) {
       "CREATE FUNCTION " + function + "() RETURNS trigger LANGUAGE plpgsql " + kRightsOfOwner + " AS " +
       DollarQuote("BEGIN\n  IF " + repeats + " THEN\n    RETURN NULL;\n  END IF;\n  RETURN NEW;\nEND"));
   out_.swift.push_back("CREATE TRIGGER " + QuoteName(kRepeats) + " BEFORE INSERT ON " + parent_ +
-                       " FOR EACH ROW WHEN (pg_catalog.current_setting(" + QuoteLiteral(kMoves) +
+                       " FOR EACH ROW WHEN (pg_catalog.current_setting(" + QuoteLiteral(kMovesSetting) +
                        ", true) IS DISTINCT FROM 'on') EXECUTE FUNCTION " + function + "()");
   out_.swift.push_back("ALTER TABLE " + parent_ + " ENABLE ALWAYS TRIGGER " + QuoteName(kRepeats));
 }
@@ -198,7 +196,7 @@ void RevertSql::operator()(const MergeChild& a) {
     out_.repeat = Transaction::Repeat::kOverPages;
     out_.pages_of = child;
   }
-  out_.work.push_back("SELECT pg_catalog.set_config(" + QuoteLiteral(kMoves) + ", 'on', true)");
+  out_.work.push_back("SELECT pg_catalog.set_config(" + QuoteLiteral(kMovesSetting) + ", 'on', true)");
   if (key.empty()) {
     out_.work.push_back("WITH moved AS (DELETE FROM ONLY " + child + pages + " RETURNING " + columns +
                         ") INSERT INTO " + parent_ + " (" + columns + ")" + Overriding() + " SELECT " +

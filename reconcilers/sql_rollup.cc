@@ -28,6 +28,14 @@ RollupSql RollupWriter::For(const std::string& name) const {
           policy_.time_column,        server_.version};
 }
 
+void RollupWriter::ExpectTables(const std::string& name) {
+  out_.work.push_back(Assertion({table_.oid, table_.schema, table_.name, ""}, ""));
+  const RollupState& state = StateOf(name);
+  // One that this plan makes has no oid yet.
+  if (state.target.oid == 0) return;
+  out_.work.push_back(Assertion({state.target.oid, table_.schema, state.table, ""}, ""));
+}
+
 std::vector<RollupSql> RollupWriter::MadeRollups(const std::string& table) const {
   std::vector<RollupSql> made;
   for (const RollupState& state : table_.rollups) {
@@ -71,24 +79,28 @@ void RollupWriter::operator()(const InstallRollup& a) {
 void RollupWriter::operator()(const RefreshRollup& a) {
   out_.repeat = Transaction::Repeat::kWhileMore;
   out_.one_snapshot = true;
+  ExpectTables(a.rollup);
   out_.work.push_back(For(a.rollup).Refresh(a.settled, a.expired, kBucketsPerBatch));
 }
 
 void RollupWriter::operator()(const FillRollup& a) {
   out_.repeat = Transaction::Repeat::kWhileMore;
   out_.one_snapshot = true;
-  out_.work = For(a.rollup).Fill();
+  ExpectTables(a.rollup);
+  for (std::string& statement : For(a.rollup).Fill()) out_.work.push_back(std::move(statement));
 }
 
 void RollupWriter::operator()(const AuditRollup& a) {
   constexpr int kBuckets = 20;
   out_.repeat = Transaction::Repeat::kWhileMore;
   out_.one_snapshot = true;
+  ExpectTables(a.rollup);
   out_.work.push_back(For(a.rollup).Audit(a.settled, a.expired, kBuckets));
 }
 
 void RollupWriter::operator()(const ExpireRollup& a) {
   out_.repeat = Transaction::Repeat::kUntilNoRows;
+  ExpectTables(a.rollup);
   out_.work.push_back(For(a.rollup).Expire(a.cutoff));
 }
 

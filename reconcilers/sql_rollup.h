@@ -44,6 +44,8 @@ class RollupWriter : public SqlWriter {
  private:
   const RollupState& StateOf(const std::string& name) const;
   RollupSql For(const std::string& name) const;
+  // Names still mean the tables that the plan saw.
+  void ExpectTables(const std::string& name);
 };
 
 }  // namespace partition_controller
