@@ -9,16 +9,26 @@
 namespace partition_controller {
 namespace {
 
-// attgenerated, attidentity and a default give a value by themselves.
+// attgenerated, attidentity and a default give a value by themselves.  A type
+// that sorts by an operator class of an extension (citext) may find equal what
+// the operators of pg_catalog do not; so may a collation.
 constexpr char kColumns[] =
     "SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull AND NOT a.atthasdef AND "
-    "a.attidentity = '' FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT "
-    "a.attisdropped ORDER BY a.attnum";
+    "a.attidentity = '', EXISTS (WITH RECURSIVE t AS (SELECT a.atttypid AS oid UNION SELECT d.typbasetype "
+    "FROM t "
+    "JOIN pg_catalog.pg_type d ON d.oid = t.oid WHERE d.typtype = 'd') SELECT FROM t JOIN "
+    "pg_catalog.pg_opclass o "
+    "ON o.opcintype = t.oid AND o.opcdefault AND o.opcnamespace <> 'pg_catalog'::pg_catalog.regnamespace "
+    "JOIN "
+    "pg_catalog.pg_am m ON m.oid = o.opcmethod AND m.amname = 'btree') OR EXISTS (SELECT FROM "
+    "pg_catalog.pg_collation c WHERE c.oid = a.attcollation AND NOT c.collisdeterministic) FROM "
+    "pg_catalog.pg_attribute a WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY "
+    "a.attnum";
 
 std::vector<TypedColumn> ReadColumns(Session& session, Oid table) {
   std::vector<TypedColumn> columns;
   for (const Row& row : session.Query(kColumns, {std::to_string(table)}).rows) {
-    columns.push_back({Text(row[0]), Text(row[1]), Flag(row[2])});
+    columns.push_back({Text(row[0]), Text(row[1]), Flag(row[2]), Flag(row[3])});
   }
   return columns;
 }
@@ -158,7 +168,8 @@ class RollupReader {
             .Query(
                 "SELECT count(*), (extract(epoch FROM min(bucket_ts)) * 1000000)::bigint FROM (SELECT "
                 "DISTINCT " +
-                dims + "bucket_ts FROM " + QuoteName("partition_controller", "marks_" + state->suffix) +
+                dims + "greatest(bucket_ts, timestamptz '0001-01-01 00:00+00') AS bucket_ts FROM " +
+                QuoteName("partition_controller", "marks_" + state->suffix) +
                 " WHERE NOT held AND bucket_ts IS NOT NULL) m")
             .rows.at(0);
     state->dirty = Number(row[0]);

@@ -83,6 +83,7 @@ std::vector<std::string> MigrationSql(int version) {
       "state text NOT NULL DEFAULT 'filling' CHECK (state IN ('filling', 'live', 'paused')), "
       "shape text NOT NULL, source text NOT NULL, filled_from timestamptz NOT NULL DEFAULT 'infinity', "
       "fill_step interval NOT NULL DEFAULT '6 hours', adopting boolean NOT NULL DEFAULT true, "
+      "truncated boolean NOT NULL DEFAULT false, "
       "oldest_row timestamptz, points bigint NOT NULL DEFAULT 0, late_points bigint NOT NULL DEFAULT 0, "
       "skipped_values bigint NOT NULL DEFAULT 0, audited bigint NOT NULL DEFAULT 0, "
       "mismatches bigint NOT NULL DEFAULT 0, audited_at timestamptz, "
@@ -92,6 +93,7 @@ std::vector<std::string> MigrationSql(int version) {
       "NULL, by_rows boolean NOT NULL, range_from timestamptz NOT NULL, range_to timestamptz NOT NULL, "
       "sealed_at timestamptz NOT NULL DEFAULT pg_catalog.now(), PRIMARY KEY (suffix, partition_oid, "
       "by_rows))",
+      "CREATE INDEX IF NOT EXISTS sealed_range ON partition_controller.sealed (suffix, range_to)",
       "DELETE FROM partition_controller.version",
       "INSERT INTO partition_controller.version VALUES (" + std::to_string(kBookkeepingVersion) + ")",
   };

@@ -319,6 +319,11 @@ void ClearDefault(Planning& p) {
       !Stranger(p).empty() || NextOpening(p.policy.schedule, p.removal_at)) {
     return;
   }
+  // What a rollup needs is made again later, and the rows wait for it.
+  for (const RollupState& state : p.table.rollups) {
+    const bool live = state.state == RollupState::State::kLive || state.state == RollupState::State::kFilling;
+    if (live && !state.intact) return;
+  }
   const std::optional<Instant> cutoff = DefaultCutoff(p);
   if (!cutoff || !RollupHolding(p, {Bound::MinValue(), Bound::At(*cutoff)}).empty()) return;
   const std::int64_t rows = DefaultRowsBefore(*p.table.default_partition, *cutoff);

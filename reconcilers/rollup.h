@@ -21,8 +21,9 @@ Instant NextBucket(const Rollup& rollup, Instant at);
 
 struct TypedColumn {
   std::string name;
-  std::string type;       // format_type
-  bool required = false;  // an INSERT must give it a value
+  std::string type;           // format_type
+  bool required = false;      // an INSERT must give it a value
+  bool own_equality = false;  // what its default operator finds equal may differ
   bool operator==(const TypedColumn&) const = default;
 };
 

@@ -13,8 +13,16 @@ constexpr const char* kLastTime = "timestamptz '9999-12-30 00:00+00'";
 
 // Buckets that are computed again while others wait for the table; more than
 // these are left to a refresh.
-constexpr int kMostUnderLock = 100;
+constexpr int kMostUnderLock = 20;
 constexpr int kEverything = 1'000'000'000;
+
+// An entry of a B-tree has at most 2,704 bytes (PostgreSQL manual, 67.2): the
+// dimensions, the key and the time of a group must fit.
+constexpr std::size_t kLongestDimensions = 1'800;
+constexpr const char* kLongestKey = "512";
+
+// The mark of a TRUNCATE: all buckets.
+constexpr const char* kAllBuckets = "timestamptz '-infinity'";
 
 constexpr const char* kMore = "partition_controller.more";
 constexpr const char* kRows = "partition_controller.rows";
@@ -105,7 +113,12 @@ std::string RollupSql::Next(const std::string& bucket) const {
 std::string RollupSql::Valid(const std::string& row) const {
   std::string text = row + time_ + " OPERATOR(pg_catalog.>=) " + kFirstTime + " AND " + row + time_ +
                      " OPERATOR(pg_catalog.<) " + kLastTime;
-  for (const std::string& name : rollup_.dimensions) text += " AND " + row + QuoteName(name) + " IS NOT NULL";
+  const std::string most = std::to_string(kLongestDimensions / rollup_.dimensions.size());
+  // NULL is not short either.
+  for (const std::string& name : rollup_.dimensions) {
+    text += " AND coalesce(pg_catalog.octet_length(" + row + QuoteName(name) +
+            "::pg_catalog.text) OPERATOR(pg_catalog.<=) " + most + ", false)";
+  }
   return text;
 }
 
@@ -116,15 +129,31 @@ std::string RollupSql::Filled() const {
          Suffix() + ")";
 }
 
+std::string RollupSql::Away(const std::string& partition) const {
+  return "NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid OPERATOR(pg_catalog.=) " +
+         partition + " AND i.inhparent OPERATOR(pg_catalog.=) " + QuoteLiteral(table_) +
+         "::pg_catalog.regclass::pg_catalog.oid" +
+         (version_ >= 140'000 ? " AND NOT i.inhdetachpending" : "") + ")";
+}
+
+std::string RollupSql::SealsOver(const std::string& bucket) const {
+  return " FROM partition_controller.sealed z WHERE z.suffix OPERATOR(pg_catalog.=) " + Suffix() +
+         " AND z.range_from OPERATOR(pg_catalog.<=) " + bucket + " AND z.range_to OPERATOR(pg_catalog.>=) " +
+         Next(bucket) + " AND (z.by_rows OR " + Away("z.partition_oid") + ")";
+}
+
 std::string RollupSql::Sealed(const std::string& bucket) const {
-  return "EXISTS (SELECT FROM partition_controller.sealed z WHERE z.suffix OPERATOR(pg_catalog.=) " +
-         Suffix() + " AND z.range_from OPERATOR(pg_catalog.<=) " + bucket +
-         " AND z.range_to OPERATOR(pg_catalog.>=) " + Next(bucket) + ")";
+  return "EXISTS (SELECT" + SealsOver(bucket) + ")";
+}
+
+std::string RollupSql::Sealer(const std::string& bucket) const {
+  return "(SELECT CASE WHEN z.by_rows THEN 0::pg_catalog.oid ELSE z.partition_oid END" + SealsOver(bucket) +
+         " ORDER BY z.sealed_at LIMIT 1)";
 }
 
 std::string RollupSql::Based(const std::string& row) const {
   return "EXISTS (SELECT FROM " + base_ + " b WHERE " + Same("b", row) +
-         " AND b.bucket_ts OPERATOR(pg_catalog.=) " + row + ".bucket_ts)";
+         " AND b.bucket_ts OPERATOR(pg_catalog.=) " + row + ".bucket_ts AND " + Away("b.source") + ")";
 }
 
 std::string RollupSql::Document(const std::string& row) const {
@@ -157,7 +186,8 @@ std::string RollupSql::Values() const {
       "y.n OPERATOR(pg_catalog.<) " + std::string(kTooLarge) + " AND y.n OPERATOR(pg_catalog.>) -" +
       kTooLarge + " AND (y.n OPERATOR(pg_catalog.=) 0 OR y.n OPERATOR(pg_catalog.>) " + kTooSmall +
       " OR y.n OPERATOR(pg_catalog.<) -" + kTooSmall +
-      ") AND pg_catalog.length(y.metric_key) OPERATOR(pg_catalog.<=) " + std::to_string(key_limit_);
+      ") AND pg_catalog.length(y.metric_key) OPERATOR(pg_catalog.<=) " + std::to_string(key_limit_) +
+      " AND pg_catalog.octet_length(y.metric_key) OPERATOR(pg_catalog.<=) " + kLongestKey;
   return "LATERAL (SELECT y.metric_key, CASE WHEN " + fits + " THEN y.n END AS v, NOT coalesce(" + fits +
          ", NOT y.absurd) AS skipped FROM (SELECT k.metric_key, " + number + " AS n, " + absurd +
          " AS absurd FROM pg_catalog.jsonb_each(CASE pg_catalog.jsonb_typeof(r.document) WHEN 'object' THEN "
@@ -193,9 +223,9 @@ std::string RollupSql::Tail(bool few) const {
                                     " t WHERE " + Same("s", "t") + same_bucket + "t.bucket_ts OFFSET 0) t"
                               : target_ + " t JOIN seen s ON " + Same("s", "t") + same_bucket + "t.bucket_ts";
   std::string text =
-      ", had AS MATERIALIZED (SELECT " + columns + ", s.keep_stored FROM " + had +
+      ", had AS MATERIALIZED (SELECT " + columns + ", s.keep_stored, s.sealer FROM " + had +
       "), stored AS MATERIALIZED (SELECT " + keyed("t.") +
-      ", t.sample_count::bigint AS n, t.min_value AS lo, t.max_value AS hi, coalesce(t.sum_value, "
+      ", t.sealer, t.sample_count::bigint AS n, t.min_value AS lo, t.max_value AS hi, coalesce(t.sum_value, "
       "t.avg_value::text::numeric OPERATOR(pg_catalog.*) t.sample_count) AS total FROM had t WHERE "
       "t.keep_stored), "
       "combined AS MATERIALIZED (SELECT " +
@@ -205,10 +235,11 @@ std::string RollupSql::Tail(bool few) const {
       key + ", n, lo, hi, total FROM groups WHERE n OPERATOR(pg_catalog.>) 0 UNION ALL SELECT " + key +
       ", n, lo, hi, total FROM stored UNION ALL SELECT " + keyed("b.") + ", b.n, b.lo, b.hi, b.total FROM " +
       base_ + " b JOIN seen s ON " + Same("s", "b") + same_bucket +
-      "b.bucket_ts WHERE b.metric_key IS NOT NULL) parts GROUP BY " + key + "), based AS (INSERT INTO " +
-      base_ + " (" + key + ", source, n, lo, hi, total) SELECT " + key +
-      ", 0, n, lo, hi, total FROM stored UNION ALL SELECT " + Dims("") +
-      ", bucket_ts, NULL, 0, 0, NULL, NULL, NULL FROM seen WHERE keep_stored), put AS (INSERT INTO " +
+      "b.bucket_ts WHERE b.metric_key IS NOT NULL AND " + Away("b.source") + ") parts GROUP BY " + key +
+      "), based AS (INSERT INTO " + base_ + " (" + key + ", source, n, lo, hi, total) SELECT " + key +
+      ", coalesce(sealer, 0), n, lo, hi, total FROM stored UNION ALL SELECT " + Dims("") +
+      ", bucket_ts, NULL, coalesce(sealer, 0), 0, NULL, NULL, NULL FROM seen WHERE keep_stored), put AS "
+      "(INSERT INTO " +
       target_ + " AS t (" + key +
       ", sample_count, min_value, max_value, avg_value, sum_value, updated_at) SELECT " + key +
       ", n, lo, hi, " + AsDouble("(total OPERATOR(pg_catalog./) n)") +
@@ -235,43 +266,41 @@ std::string RollupSql::Refresh(Instant settled, const std::optional<Instant>& ex
 }
 
 std::string RollupSql::ConsumeAll(const Range& range) const {
-  std::string which = "true";
-  const auto whole = [&](const Bound& bound) { return BucketStart(rollup_, bound.at) == bound.at; };
-  if (range.from.finite()) {
-    const Instant first = whole(range.from) ? range.from.at : NextBucket(rollup_, range.from.at);
-    which += " AND m.bucket_ts >= " + Literal(first);
-  }
-  if (range.to.finite()) which += " AND m.bucket_ts < " + Literal(BucketStart(rollup_, range.to.at));
-  return Consume(which, kMostUnderLock);
+  return Consume(
+      Within("m.bucket_ts", range) + " AND NOT " + Sealed("m.bucket_ts") + " AND NOT " + Based("m"),
+      kMostUnderLock);
 }
 
 std::string RollupSql::Consume(const std::string& which, int most,
                                const std::optional<Instant>& expired) const {
   return "WITH picked AS MATERIALIZED (SELECT " + Dims("m.") + ", m.bucket_ts FROM " + marks_ +
-         " m WHERE NOT m.held AND m.bucket_ts IS NOT NULL AND " + which + " GROUP BY " + Dims("m.") +
-         ", m.bucket_ts ORDER BY m.bucket_ts DESC LIMIT " + std::to_string(most) +
+         " m WHERE NOT m.held AND m.bucket_ts OPERATOR(pg_catalog.>) " + kAllBuckets + " AND " + which +
+         " GROUP BY " + Dims("m.") + ", m.bucket_ts ORDER BY m.bucket_ts DESC LIMIT " + std::to_string(most) +
          "), flagged AS MATERIALIZED (SELECT " + Dims("p.") + ", p.bucket_ts, " + Next("p.bucket_ts") +
-         " AS next_ts, " + Sealed("p.bucket_ts") + " AS sealed, " + Based("p") +
+         " AS next_ts, " + Sealer("p.bucket_ts") + " AS sealer, " + Based("p") +
          " AS has_base FROM picked p), seen AS MATERIALIZED (SELECT " + Dims("") +
-         ", bucket_ts, next_ts, sealed, sealed AND NOT has_base AS keep_stored FROM flagged" +
+         ", bucket_ts, next_ts, sealer, sealer IS NOT NULL AND NOT has_base AS keep_stored FROM flagged" +
          (expired ? " WHERE bucket_ts OPERATOR(pg_catalog.>=) " + Literal(*expired) : std::string()) +
          "), taken AS "
          "(DELETE "
          "FROM " +
          marks_ + " m USING flagged s WHERE " + Same("s", "m") +
-         " AND s.bucket_ts OPERATOR(pg_catalog.=) m.bucket_ts AND NOT m.held RETURNING m.points, s.sealed), "
-         "lost AS (DELETE FROM " +
-         marks_ + " WHERE bucket_ts IS NULL AND NOT held RETURNING points), groups AS MATERIALIZED (" +
+         " AND s.bucket_ts OPERATOR(pg_catalog.=) m.bucket_ts AND NOT m.held RETURNING m.points, s.sealer), "
+         "truncated AS (DELETE FROM " +
+         marks_ + " WHERE bucket_ts OPERATOR(pg_catalog.=) " + kAllBuckets +
+         " AND NOT held RETURNING 1), lost AS (DELETE FROM " + marks_ +
+         " WHERE bucket_ts IS NULL AND NOT held RETURNING points), groups AS MATERIALIZED (" +
          Groups("seen s CROSS JOIN LATERAL (SELECT " + Dims("q.") + ", " + Document("q.") +
                     " AS document FROM " + table_ + " q WHERE " + Same("q", "s") + " AND q." + time_ +
                     " OPERATOR(pg_catalog.>=) s.bucket_ts AND q." + time_ +
                     " OPERATOR(pg_catalog.<) s.next_ts) r CROSS JOIN " + Values(),
                 "s.bucket_ts") +
-         ")" + Tail(true) +
-         ", noted AS (UPDATE partition_controller.rollups SET points = points OPERATOR(pg_catalog.+) (SELECT "
+         ")" + Tail(true) + ", noted AS (UPDATE partition_controller.rollups SET " +
+         Truncated("EXISTS (SELECT FROM truncated)") +
+         ", points = points OPERATOR(pg_catalog.+) (SELECT "
          "coalesce(pg_catalog.sum(points), 0)::bigint FROM taken), late_points = late_points "
          "OPERATOR(pg_catalog.+) (SELECT coalesce(pg_catalog.sum(points), 0)::bigint FROM taken WHERE "
-         "sealed), "
+         "sealer IS NOT NULL), "
          "skipped_values = skipped_values OPERATOR(pg_catalog.+) (SELECT coalesce(pg_catalog.sum(skipped), "
          "0)::bigint FROM groups) OPERATOR(pg_catalog.+) (SELECT coalesce(pg_catalog.sum(points), 0)::bigint "
          "FROM lost) WHERE suffix OPERATOR(pg_catalog.=) " +
@@ -279,7 +308,21 @@ std::string RollupSql::Consume(const std::string& which, int most,
          std::to_string(most) + ", (SELECT coalesce(pg_catalog.sum(points), 0)::bigint FROM taken)";
 }
 
-std::vector<std::string> RollupSql::Fill() const {
+std::string RollupSql::Deserted(const std::string& bucket, const std::vector<Range>& partitions) const {
+  std::string ranges;
+  for (const Range& range : partitions) {
+    ranges += (ranges.empty() ? "(" : ", (") + (range.from.finite() ? Literal(range.from.at) : kAllBuckets) +
+              ", " + (range.to.finite() ? Literal(range.to.at) : "timestamptz 'infinity'") + ")";
+  }
+  if (ranges.empty()) return "false";
+  return "NOT EXISTS (SELECT FROM (VALUES " + ranges +
+         ") AS d (lower, upper) WHERE d.lower OPERATOR(pg_catalog.<) " + Next(bucket) +
+         " AND d.upper OPERATOR(pg_catalog.>) " + bucket + " AND EXISTS (SELECT FROM " + table_ +
+         " q WHERE q." + time_ + " OPERATOR(pg_catalog.>=) d.lower AND q." + time_ +
+         " OPERATOR(pg_catalog.<) d.upper))";
+}
+
+std::vector<std::string> RollupSql::Fill(const std::vector<Range>& partitions) const {
   const std::string in_range = "r." + time_ + " OPERATOR(pg_catalog.>=) greatest($1, " + kFirstTime +
                                ") AND r." + time_ + " OPERATOR(pg_catalog.<) least($2, " + kLastTime +
                                ") AND " + Valid("r.");
@@ -296,12 +339,13 @@ std::vector<std::string> RollupSql::Fill() const {
       target_ +
       " t WHERE t.bucket_ts OPERATOR(pg_catalog.>=) $1 AND t.bucket_ts OPERATOR(pg_catalog.<) $2) x GROUP "
       "BY " +
-      Dims("") + ", bucket_ts), flagged AS MATERIALIZED (SELECT p.*, " + Sealed("p.bucket_ts") +
-      " AS sealed, " + Based("p") +
-      " AS has_base FROM there p), seen AS MATERIALIZED (SELECT f.*, NOT f.has_base AND (f.sealed OR ($3 AND "
-      "NOT "
-      "f.raw)) AS keep_stored FROM flagged f WHERE f.raw OR f.has_base OR NOT f.sealed)" +
-      Tail(false) +
+      Dims("") + ", bucket_ts), flagged AS MATERIALIZED (SELECT p.*, " + Sealer("p.bucket_ts") +
+      " AS sealer, " + Based("p") +
+      " AS has_base FROM there p), seen AS MATERIALIZED (SELECT f.*, NOT f.has_base AND (f.sealer IS NOT "
+      "NULL "
+      "OR (NOT f.raw AND ($3 OR (NOT $4 AND " +
+      Deserted("f.bucket_ts", partitions) +
+      ")))) AS keep_stored FROM flagged f WHERE f.raw OR f.has_base OR f.sealer IS NULL)" + Tail(false) +
       ", noted AS (UPDATE partition_controller.rollups SET skipped_values = skipped_values "
       "OPERATOR(pg_catalog.+) (SELECT coalesce(pg_catalog.sum(skipped), 0)::bigint FROM groups) WHERE suffix "
       "OPERATOR(pg_catalog.=) " +
@@ -313,8 +357,9 @@ std::vector<std::string> RollupSql::Fill() const {
   const std::string body =
       "DECLARE\n  upto timestamptz;\n  low timestamptz := '-infinity';\n  newest timestamptz;\n  step "
       "interval;\n "
-      " adopts boolean;\n  made bigint := 0;\n  began timestamptz := pg_catalog.clock_timestamp();\nBEGIN\n  "
-      "SELECT filled_from, fill_step, adopting INTO STRICT upto, step, adopts FROM "
+      " adopts boolean;\n  emptied boolean;\n  made bigint := 0;\n  began timestamptz := "
+      "pg_catalog.clock_timestamp();\nBEGIN\n  "
+      "SELECT filled_from, fill_step, adopting, truncated INTO STRICT upto, step, adopts, emptied FROM "
       "partition_controller.rollups" +
       where +
       "  IF upto = 'infinity' THEN\n    UPDATE partition_controller.rollups SET oldest_row = (SELECT " +
@@ -322,18 +367,13 @@ std::vector<std::string> RollupSql::Fill() const {
       where + "  END IF;\n  " + newest + "  IF newest IS NOT NULL THEN\n    low := " +
       Bucket("greatest(newest - step, " + std::string(kFirstTime) + ")") +
       ";\n  END IF;\n"
-      // What a table holds from before the oldest row is taken over as it is.
-      "  IF newest IS NULL AND adopts THEN\n    IF EXISTS (SELECT FROM " +
-      target_ +
-      " WHERE bucket_ts < upto) THEN\n      INSERT INTO partition_controller.sealed (suffix, "
-      "partition_oid, by_rows, range_from, range_to) VALUES (" +
-      Suffix() +
-      ", 0, false, '-infinity', upto) ON CONFLICT (suffix, partition_oid, by_rows) DO UPDATE SET range_to = "
-      "EXCLUDED.range_to;\n    END IF;\n  ELSIF upto > '-infinity' THEN\n    EXECUTE " +
+      "  IF upto > '-infinity' THEN\n    EXECUTE " +
       DollarQuote(statement) +
-      " INTO made USING low, upto, adopts;\n  END IF;\n  UPDATE partition_controller.rollups SET filled_from "
+      " INTO made USING low, upto, adopts, emptied;\n  END IF;\n  UPDATE partition_controller.rollups SET "
+      "filled_from "
       "= "
-      "low, adopting = adopting AND low > '-infinity', state = CASE WHEN low > '-infinity' THEN 'filling' "
+      "low, adopting = adopting AND low > '-infinity', truncated = truncated AND low > '-infinity', state = "
+      "CASE WHEN low > '-infinity' THEN 'filling' "
       "ELSE "
       "'live' END, fill_step = CASE WHEN pg_catalog.clock_timestamp() - began < interval '500 ms' THEN "
       "least(fill_step * 2, interval '10 days') WHEN pg_catalog.clock_timestamp() - began > interval '3 s' "
@@ -377,7 +417,9 @@ std::string RollupSql::Audit(Instant settled, const std::optional<Instant>& expi
          keyed + ", n, lo, hi, total FROM raw WHERE n OPERATOR(pg_catalog.>) 0 UNION ALL SELECT " +
          Dims("b.") + ", b.bucket_ts, b.metric_key, b.n, b.lo, b.hi, b.total FROM " + base_ +
          " b JOIN chosen c ON " + Same("b", "c") +
-         " AND b.bucket_ts OPERATOR(pg_catalog.=) c.bucket_ts WHERE b.metric_key IS NOT NULL) parts GROUP "
+         " AND b.bucket_ts OPERATOR(pg_catalog.=) c.bucket_ts WHERE b.metric_key IS NOT NULL AND " +
+         Away("b.source") +
+         ") parts GROUP "
          "BY " +
          keyed + "), stored AS (SELECT " + Dims("t.") +
          ", t.bucket_ts, t.metric_key, t.sample_count::bigint AS n, t.min_value AS lo, t.max_value AS hi, "
@@ -417,9 +459,9 @@ std::vector<std::string> RollupSql::CreateSupport(const std::vector<std::string>
              " THEN " + Bucket("r." + time_) + " END AS bucket_ts FROM " + rows + " r) x GROUP BY " +
              Dims("x.") + ", x.bucket_ts;\n";
     };
-    return "BEGIN\n  IF TG_OP = 'TRUNCATE' THEN\n    UPDATE partition_controller.rollups SET filled_from = "
-           "'infinity', state = 'filling' WHERE suffix = " +
-           Suffix() + ";\n    RETURN NULL;\n  END IF;\n  IF TG_OP <> 'DELETE' THEN\n" +
+    return "BEGIN\n  IF TG_OP = 'TRUNCATE' THEN\n    INSERT INTO " + marks_ +
+           " (bucket_ts, points) VALUES (" + kAllBuckets +
+           ", 0);\n    RETURN NULL;\n  END IF;\n  IF TG_OP <> 'DELETE' THEN\n" +
            insert("new_rows", "CASE TG_OP WHEN 'INSERT' THEN pg_catalog.count(*) ELSE 0 END") +
            "  END IF;\n  IF TG_OP <> 'INSERT' THEN\n" + insert("old_rows", "0") +
            "  END IF;\n  RETURN NULL;\nEND";
@@ -471,18 +513,23 @@ std::string RollupSql::NextAfter(const std::string& time) const {
   return Next(Bucket("greatest(" + time + ", " + kFirstTime + ")"));
 }
 
-std::string RollupSql::Recount() const {
-  return "UPDATE partition_controller.rollups SET state = 'filling', filled_from = 'infinity' WHERE state <> "
-         "'paused' AND suffix = " +
-         Suffix();
+std::string RollupSql::Truncated(const std::string& condition) const {
+  return "truncated = truncated OR " + condition + ", state = CASE WHEN " + condition +
+         " THEN 'filling' ELSE state END, filled_from = CASE WHEN " + condition +
+         " THEN timestamptz 'infinity' ELSE filled_from END";
 }
 
 std::vector<std::string> RollupSql::Forget() const {
-  return {"CREATE OR REPLACE VIEW " + QuoteName(schema_, rollup_.table + "_live") + " AS SELECT " +
-              Dims("t.") +
-              ", t.metric_key::text, t.bucket_ts, t.sample_count::bigint, t.min_value, t.max_value, "
-              "t.avg_value, t.sum_value FROM " +
-              target_ + " t",
+  const std::string view = QuoteName(schema_, rollup_.table + "_live");
+  // Where somebody dropped the table, or took the view's name, that stays as it is.
+  const std::string plain = "CREATE OR REPLACE VIEW " + view + " AS SELECT " + Dims("t.") +
+                            ", t.metric_key::text, t.bucket_ts, t.sample_count::bigint, t.min_value, "
+                            "t.max_value, t.avg_value, t.sum_value FROM " +
+                            target_ + " t";
+  return {"DO " + DollarQuote("BEGIN\n  IF pg_catalog.to_regclass(" + QuoteLiteral(target_) +
+                              ") IS NOT NULL AND pg_catalog.obj_description(pg_catalog.to_regclass(" +
+                              QuoteLiteral(view) + "), 'pg_class') = " + QuoteLiteral(kViewComment) +
+                              " THEN\n    EXECUTE " + DollarQuote(plain) + ";\n  END IF;\nEND"),
           "DROP TABLE IF EXISTS " + marks_ + ", " + base_,
           "DELETE FROM partition_controller.sealed WHERE suffix = " + Suffix(),
           "DELETE FROM partition_controller.rollups WHERE suffix = " + Suffix()};
@@ -514,13 +561,15 @@ std::vector<std::string> RollupSql::CreateTriggers() const {
 
 std::vector<std::string> RollupSql::CreateView() const {
   const std::string key = Dims("") + ", bucket_ts, metric_key";
+  const std::string filled = "(SELECT CASE WHEN EXISTS (SELECT FROM " + marks_ +
+                             " a WHERE a.bucket_ts OPERATOR(pg_catalog.=) " + kAllBuckets +
+                             ") THEN timestamptz 'infinity' ELSE " + Filled() + " END)";
   const std::string dirty = "(SELECT DISTINCT " + Dims("m.") + ", m.bucket_ts FROM " + marks_ +
-                            " m WHERE NOT m.held AND m.bucket_ts IS NOT NULL AND m.bucket_ts "
-                            "OPERATOR(pg_catalog.>=) " +
-                            Filled() + ")";
+                            " m WHERE NOT m.held AND m.bucket_ts OPERATOR(pg_catalog.>) " + kAllBuckets +
+                            " AND m.bucket_ts OPERATOR(pg_catalog.>=) " + filled + ")";
   const std::string is_dirty = "EXISTS (SELECT FROM " + marks_ + " m WHERE " + Same("m", "t") +
                                " AND m.bucket_ts OPERATOR(pg_catalog.=) t.bucket_ts AND NOT m.held)";
-  const std::string unfilled = "t.bucket_ts OPERATOR(pg_catalog.<) " + Filled();
+  const std::string unfilled = "t.bucket_ts OPERATOR(pg_catalog.<) " + filled;
   const std::string stored = Dims("t.") +
                              ", t.metric_key::text, t.bucket_ts, t.sample_count::bigint, t.min_value, "
                              "t.max_value, ";
@@ -529,17 +578,17 @@ std::vector<std::string> RollupSql::CreateView() const {
                               time_ + " OPERATOR(pg_catalog.>=) s.bucket_ts AND q." + time_ +
                               " OPERATOR(pg_catalog.<) " + Next("s.bucket_ts") + ") r CROSS JOIN " + Values();
   const std::string of_unfilled = "(SELECT " + Dims("q.") + ", " + Bucket("q." + time_) + " AS bucket_ts, " +
-                                  Document("q.") + " AS document FROM " + table_ + " q WHERE " + Filled() +
+                                  Document("q.") + " AS document FROM " + table_ + " q WHERE " + filled +
                                   " OPERATOR(pg_catalog.>) '-infinity' AND q." + time_ +
-                                  " OPERATOR(pg_catalog.<) least(" + Filled() + ", " + kLastTime + ") AND " +
+                                  " OPERATOR(pg_catalog.<) least(" + filled + ", " + kLastTime + ") AND " +
                                   Valid("q.") + ") r CROSS JOIN " + Values();
   const std::string parts = "SELECT " + key + ", n, lo, hi, total FROM (" + Groups(of_mark, "s.bucket_ts") +
                             ") g WHERE n OPERATOR(pg_catalog.>) 0 UNION ALL SELECT " + key +
                             ", n, lo, hi, total FROM (" + Groups(of_unfilled, "r.bucket_ts") +
                             ") g WHERE n OPERATOR(pg_catalog.>) 0 UNION ALL SELECT " + Dims("t.") +
                             ", t.bucket_ts, t.metric_key, t.n, t.lo, t.hi, t.total FROM " + base_ +
-                            " t WHERE t.metric_key IS NOT NULL AND (" + unfilled + " OR " + is_dirty +
-                            ") UNION ALL SELECT " + Dims("t.") +
+                            " t WHERE t.metric_key IS NOT NULL AND " + Away("t.source") + " AND (" +
+                            unfilled + " OR " + is_dirty + ") UNION ALL SELECT " + Dims("t.") +
                             ", t.bucket_ts, t.metric_key, t.sample_count::bigint, t.min_value, t.max_value, "
                             "coalesce(t.sum_value, t.avg_value::text::numeric OPERATOR(pg_catalog.*) "
                             "t.sample_count) FROM " +
@@ -567,10 +616,22 @@ std::string RollupSql::Record(Oid table) const {
          "EXCLUDED.started_at";
 }
 
+std::string RollupSql::Adopt() const {
+  const std::string known = "isfinite(t.bucket_ts) AND t.bucket_ts < " + std::string(kLastTime);
+  return "INSERT INTO partition_controller.sealed (suffix, partition_oid, by_rows, range_from, range_to) "
+         "SELECT " +
+         Suffix() + ", 0, false, " + kAllBuckets + ", x.upto FROM (SELECT coalesce(" +
+         Bucket("(SELECT pg_catalog.min(r." + time_ + ") FROM " + table_ + " r WHERE r." + time_ +
+                " >= " + kFirstTime + " AND r." + time_ + " < " + kLastTime + ")") +
+         ", (SELECT " + Next("pg_catalog.max(t.bucket_ts)") + " FROM " + target_ + " t WHERE " + known +
+         ")) AS upto) x WHERE EXISTS (SELECT FROM " + target_ +
+         " t WHERE t.bucket_ts < x.upto) ON CONFLICT (suffix, partition_oid, by_rows) DO NOTHING";
+}
+
 std::vector<std::string> RollupSql::Stop() const {
   std::vector<std::string> statements = DropTriggers();
   statements.push_back("DROP FUNCTION IF EXISTS " + function_ + "()");
-  statements.push_back("DELETE FROM " + marks_);
+  statements.push_back(IfThere("DELETE FROM " + marks_));
   statements.push_back(
       "UPDATE partition_controller.rollups SET state = 'paused', filled_from = 'infinity' WHERE suffix = " +
       Suffix());
@@ -580,97 +641,156 @@ std::vector<std::string> RollupSql::Stop() const {
 std::string RollupSql::BucketOf(const Bound& bound) const { return Bucket(Literal(bound.at)); }
 
 std::string RollupSql::NothingUnconsumed(const Range& range) const {
-  std::string where;
-  if (range.from.finite()) where += " AND m.bucket_ts >= " + BucketOf(range.from);
-  if (range.to.finite()) where += " AND m.bucket_ts < " + Literal(range.to.at);
-  return "EXISTS (SELECT FROM " + marks_ + " m WHERE m.bucket_ts IS NOT NULL" + where + ") OR " + Filled() +
-         " > " + (range.from.finite() ? BucketOf(range.from) : "timestamptz '-infinity'");
+  return "EXISTS (SELECT FROM " + marks_ + " m WHERE m.bucket_ts IS NOT NULL AND " + Touches(range) +
+         ") OR " + Filled() + " > " + (range.from.finite() ? BucketOf(range.from) : kAllBuckets);
+}
+
+std::string RollupSql::ToBeKept(const Range& range) const {
+  return "EXISTS (SELECT FROM " + marks_ + " m WHERE m.bucket_ts IS NOT NULL AND " + Touches(range) +
+         " AND (NOT (" + Within("m.bucket_ts", range) + ") OR " + Sealed("m.bucket_ts") + " OR " +
+         Based("m") + "))";
+}
+
+// A mark m of a bucket that has times of the range.
+std::string RollupSql::Touches(const Range& range) const {
+  std::string text = "(m.bucket_ts = " + std::string(kAllBuckets) +
+                     " OR m.bucket_ts >= " + (range.from.finite() ? BucketOf(range.from) : kAllBuckets);
+  if (range.to.finite()) text += " AND m.bucket_ts < " + Literal(range.to.at);
+  return text + ")";
+}
+
+// The whole bucket lies in the range.
+std::string RollupSql::Within(const std::string& bucket, const Range& range) const {
+  std::string text = "true";
+  if (range.from.finite()) text = bucket + " >= " + Literal(range.from.at);
+  if (range.to.finite()) text += " AND " + Next(bucket) + " <= " + Literal(range.to.at);
+  return text;
+}
+
+std::string RollupSql::AddToBase(const std::string& source, const std::string& rows,
+                                 const std::string& bucket) const {
+  return "INSERT INTO " + base_ + " (" + Dims("") +
+         ", bucket_ts, metric_key, source, n, lo, hi, total) SELECT " + Dims("") +
+         ", bucket_ts, metric_key, " + source + ", n, lo, hi, total FROM (" +
+         Groups(rows + " CROSS JOIN " + Values(), bucket) + ") g WHERE n > 0";
 }
 
 std::vector<std::string> RollupSql::Keep(const std::string& leaf, Oid oid, const Range& range) const {
-  std::vector<std::string> statements;
+  const std::string source = std::to_string(oid);
+  // It may have left before, and come back by somebody's hand.
+  std::vector<std::string> statements = {"DELETE FROM " + base_ + " WHERE source = " + source};
   std::optional<Instant> kept;
-  const auto keep = [&](const Bound& bound) {
+  const auto keep_cut = [&](const Bound& bound) {
     if (!bound.finite()) return;
     const Instant start = BucketStart(rollup_, bound.at);
     if (start == bound.at || start == kept) return;
     kept = start;
     const std::string bucket = Literal(start);
-    const std::string rows = "(SELECT r.* FROM ONLY " + leaf + " r WHERE r." + time_ + " >= " + bucket +
-                             " AND r." + time_ + " < " + Literal(NextBucket(rollup_, start)) + " AND " +
-                             Valid("r.") + ") r";
-    statements.push_back("INSERT INTO " + base_ + " (" + Dims("") +
-                         ", bucket_ts, metric_key, source, n, lo, hi, total) SELECT " + Dims("") +
-                         ", bucket_ts, metric_key, " + std::to_string(oid) + ", n, lo, hi, total FROM (" +
-                         Groups("(SELECT " + Dims("r.") + ", " + Document("r.") + " AS document FROM " +
-                                    rows + ") r CROSS JOIN " + Values(),
-                                bucket) +
-                         ") g WHERE n > 0");
+    statements.push_back(AddToBase(source,
+                                   "(SELECT " + Dims("r.") + ", " + Document("r.") +
+                                       " AS document FROM ONLY " + leaf + " r WHERE r." + time_ +
+                                       " >= " + bucket + " AND r." + time_ + " < " +
+                                       Literal(NextBucket(rollup_, start)) + " AND " + Valid("r.") + ") r",
+                                   bucket));
   };
-  keep(range.from);
-  keep(range.to);
+  keep_cut(range.from);
+  keep_cut(range.to);
+  // Buckets that have a base stay sums of parts.
+  statements.push_back(AddToBase(
+      source,
+      "(SELECT DISTINCT " + Dims("b.") + ", b.bucket_ts, " + Next("b.bucket_ts") + " AS next_ts FROM " +
+          base_ + " b WHERE " + Within("b.bucket_ts", range) + " AND " + Away("b.source") +
+          ") s CROSS JOIN LATERAL (SELECT " + Dims("q.") + ", " + Document("q.") + " AS document FROM ONLY " +
+          leaf + " q WHERE " + Same("q", "s") + " AND q." + time_ +
+          " OPERATOR(pg_catalog.>=) s.bucket_ts AND q." + time_ + " OPERATOR(pg_catalog.<) s.next_ts) r",
+      "s.bucket_ts"));
   return statements;
 }
 
-std::vector<std::string> RollupSql::Seal(Oid oid, const Range& range) const {
-  const std::string from = range.from.finite() ? Literal(range.from.at) : "timestamptz '-infinity'";
-  const std::string to = range.to.finite() ? Literal(range.to.at) : "timestamptz 'infinity'";
-  return {
-      "INSERT INTO partition_controller.sealed (suffix, partition_oid, by_rows, range_from, range_to) VALUES "
-      "(" +
-          Suffix() + ", " + std::to_string(oid) + ", false, " + from + ", " + to +
-          ") ON CONFLICT (suffix, partition_oid, by_rows) DO UPDATE SET range_from = EXCLUDED.range_from, "
-          "range_to = "
-          "EXCLUDED.range_to, sealed_at = pg_catalog.now()",
-      // No row of these is left: what is stored is all of it.
-      "DELETE FROM " + base_ + " WHERE bucket_ts >= " + from + " AND " + Next("bucket_ts") + " <= " + to};
+std::string RollupSql::Seal(Oid oid, const Range& range) const {
+  return "INSERT INTO partition_controller.sealed (suffix, partition_oid, by_rows, range_from, range_to) "
+         "VALUES "
+         "(" +
+         Suffix() + ", " + std::to_string(oid) + ", false, " +
+         (range.from.finite() ? Literal(range.from.at) : kAllBuckets) + ", " +
+         (range.to.finite() ? Literal(range.to.at) : "timestamptz 'infinity'") +
+         ") ON CONFLICT (suffix, partition_oid, by_rows) DO UPDATE SET range_from = EXCLUDED.range_from, "
+         "range_to = EXCLUDED.range_to, sealed_at = pg_catalog.now()";
 }
 
 std::vector<std::string> RollupSql::Unseal(Oid oid, const Range& range) const {
-  const std::string from = range.from.finite() ? Literal(range.from.at) : "timestamptz '-infinity'";
+  const std::string source = std::to_string(oid);
+  const std::string from = range.from.finite() ? Literal(range.from.at) : kAllBuckets;
   const std::string to = range.to.finite() ? Literal(range.to.at) : "timestamptz 'infinity'";
   return {"DELETE FROM partition_controller.sealed WHERE suffix = " + Suffix() +
-              " AND NOT by_rows AND partition_oid = " + std::to_string(oid),
-          "DELETE FROM " + base_ + " WHERE source = " + std::to_string(oid) +
-              " OR (source = 0 AND bucket_ts >= " + from + " AND " + Next("bucket_ts") + " <= " + to + ")"};
+              " AND NOT by_rows AND partition_oid = " + source,
+          "DELETE FROM " + base_ + " WHERE source = " + source,
+          // Sealed by another one as well, they are not all there is any more.
+          "INSERT INTO " + base_ + " (" + Dims("") + ", bucket_ts, source, n) SELECT DISTINCT " + Dims("t.") +
+              ", t.bucket_ts, 0, 0 FROM " + target_ +
+              " t WHERE EXISTS (SELECT FROM partition_controller.sealed o WHERE o.suffix = " + Suffix() +
+              " AND o.range_from < " + to + " AND o.range_to > " + from + ") AND " +
+              Within("t.bucket_ts", range) + " AND " + Sealed("t.bucket_ts") + " AND NOT " + Based("t")};
 }
 
-std::string RollupSql::BeforeDelete(const std::string& leaf, Oid oid, const Range& bounds,
-                                    bool sealable) const {
-  const std::string from = bounds.from.finite() ? Literal(bounds.from.at) : "timestamptz '-infinity'";
-  const std::string row_bucket = Bucket("r." + time_);
-  const std::string whole = sealable
-                                ? "(" + row_bucket + " >= " + from + " AND " + Next(row_bucket) + " <= upto)"
-                                : std::string("false");
+std::vector<std::string> RollupSql::MarkRange(const std::string& leaf, const Range& range) const {
+  return {"INSERT INTO " + marks_ + " (" + Dims("") + ", bucket_ts, points) SELECT DISTINCT " + Dims("t.") +
+              ", t.bucket_ts, 0 FROM " + target_ + " t WHERE " +
+              (range.from.finite() ? "t.bucket_ts >= " + BucketOf(range.from) : "true") +
+              (range.to.finite() ? " AND t.bucket_ts < " + Literal(range.to.at) : ""),
+          MarkAll(leaf)};
+}
+
+std::string RollupSql::BeforeDelete(const std::string& leaf, Oid oid, const Range& bounds, bool sealable,
+                                    bool required) const {
+  const std::string from = bounds.from.finite() ? Literal(bounds.from.at) : kAllBuckets;
   const std::string first = Bucket("greatest(oldest, " + std::string(kFirstTime) + ")");
+  // The seal covers buckets before the oldest row as well: theirs went.
+  const std::string since = sealable ? from : first;
   // What came meanwhile is taken in first; a paused rollup holds nothing back.
   std::string text;
-  if (state_.state != RollupState::State::kPaused) {
+  if (live()) {
     text = "  EXECUTE " + DollarQuote(Consume("m.bucket_ts >= $1 AND m.bucket_ts < $2", kEverything)) +
-           " USING " + first + ", upto;\n  IF EXISTS (SELECT FROM " + marks_ +
-           " m WHERE m.bucket_ts >= " + first + " AND m.bucket_ts < upto) OR " + Filled() + " > " + first +
-           " THEN\n    RAISE EXCEPTION USING ERRCODE = 'PC001', MESSAGE = " +
-           QuoteLiteral("rollup " + rollup_.name + " has not taken in all of what is to be deleted") +
-           ";\n  END IF;\n";
+           " USING " + since + ", upto;\n";
+    if (required) {
+      text += "  IF EXISTS (SELECT FROM " + marks_ + " m WHERE m.bucket_ts >= " + since +
+              " AND m.bucket_ts < upto) OR " + Filled() + " > " + first +
+              " THEN\n    RAISE EXCEPTION USING ERRCODE = 'PC001', MESSAGE = " +
+              QuoteLiteral("rollup " + rollup_.name + " has not taken in all of what is to be deleted") +
+              ";\n  END IF;\n";
+    }
   }
-  text += "  INSERT INTO " + base_ + " (" + Dims("") +
-          ", bucket_ts, metric_key, source, n, lo, hi, total) SELECT " + Dims("") +
-          ", bucket_ts, metric_key, " + std::to_string(sealable ? oid : 0) + ", n, lo, hi, total FROM (" +
-          Groups("(SELECT " + Dims("r.") + ", " + row_bucket + " AS bucket_ts, " + Document("r.") +
-                     " AS document FROM ONLY " + leaf + " r WHERE r." + time_ + " < upto AND NOT " + whole +
-                     " AND " + Valid("r.") + ") r CROSS JOIN " + Values(),
-                 "r.bucket_ts") +
-          ") g WHERE n > 0;\n";
+  const std::string rows = " FROM ONLY " + leaf + " r WHERE r." + time_ + " < upto AND " + Valid("r.");
+  const std::string bucket = Bucket("r." + time_);
+  // Rows that came past the triggers after their bucket was sealed: what is
+  // stored becomes its base, and they are added to it.
+  text +=
+      "  INSERT INTO " + base_ + " (" + Dims("") +
+      ", bucket_ts, metric_key, source, n, lo, hi, total) WITH late AS MATERIALIZED (SELECT s.*, " +
+      Sealer("s.bucket_ts") + " AS sealer FROM (SELECT DISTINCT " + Dims("r.") + ", " + bucket +
+      " AS bucket_ts" + rows + ") s WHERE NOT " + Based("s") + ") SELECT " + Dims("l.") +
+      ", l.bucket_ts, NULL, l.sealer, 0, NULL, NULL, NULL FROM late l WHERE l.sealer IS NOT NULL UNION ALL "
+      "SELECT " +
+      Dims("l.") +
+      ", l.bucket_ts, t.metric_key, l.sealer, t.sample_count, t.min_value, t.max_value, "
+      "coalesce(t.sum_value, t.avg_value::text::numeric * t.sample_count) FROM late l JOIN " +
+      target_ + " t ON " + Same("t", "l") + " AND t.bucket_ts = l.bucket_ts WHERE l.sealer IS NOT NULL;\n";
+  const std::string apart =
+      sealable ? "(r.bucket_ts < " + from + " OR " + Next("r.bucket_ts") + " > upto OR " + Based("r") + ")"
+               : std::string("true");
+  text += "  " +
+          AddToBase("0",
+                    "(SELECT r.* FROM (SELECT " + Dims("r.") + ", " + bucket + " AS bucket_ts, " +
+                        Document("r.") + " AS document" + rows + ") r WHERE " + apart + ") r",
+                    "r.bucket_ts") +
+          ";\n";
   if (sealable) {
     text +=
         "  INSERT INTO partition_controller.sealed (suffix, partition_oid, by_rows, range_from, range_to) "
         "VALUES (" +
         Suffix() + ", " + std::to_string(oid) + ", true, " + from +
         ", upto) ON CONFLICT (suffix, partition_oid, by_rows) DO UPDATE SET range_to = "
-        "greatest(sealed.range_to, EXCLUDED.range_to), "
-        "sealed_at = "
-        "pg_catalog.now();\n  DELETE FROM " +
-        base_ + " WHERE bucket_ts >= " + from + " AND " + Next("bucket_ts") + " <= upto;\n";
+        "greatest(sealed.range_to, EXCLUDED.range_to), sealed_at = pg_catalog.now();\n";
   }
   return text;
 }
@@ -688,7 +808,15 @@ std::string RollupSql::HoldMarks() const {
          "  END IF;\n";
 }
 
-std::string RollupSql::ReleaseMarks() const { return "UPDATE " + marks_ + " SET held = false WHERE held"; }
+std::string RollupSql::ReleaseMarks() const {
+  return IfThere("UPDATE " + marks_ + " SET held = false WHERE held");
+}
+
+// Somebody may have dropped the log, and it is made again later.
+std::string RollupSql::IfThere(const std::string& statement) const {
+  return "DO " + DollarQuote("BEGIN\n  IF pg_catalog.to_regclass(" + QuoteLiteral(marks_) +
+                             ") IS NOT NULL THEN\n    " + statement + ";\n  END IF;\nEND");
+}
 
 std::string RollupSql::MarkAll(const std::string& table) const {
   return "INSERT INTO " + marks_ + " (" + Dims("") + ", bucket_ts, points) SELECT " + Dims("r.") + ", " +

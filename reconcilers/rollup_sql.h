@@ -35,8 +35,8 @@ class RollupSql {
   // The row in the bookkeeping; everything is to be computed (again).
   std::string Record(Oid table) const;
   std::vector<std::string> Stop() const;
-  // All is to be computed again.
-  std::string Recount() const;
+  // What a table that is taken over holds from before the oldest row is history.
+  std::string Adopt() const;
   // After Stop: all but the table goes.
   std::vector<std::string> Forget() const;
 
@@ -47,24 +47,32 @@ class RollupSql {
   // The same for what is marked in a range that nobody writes to now.
   std::string ConsumeAll(const Range& range) const;
   // The next stretch of history, newest first: a statement that does it and one
-  // that says the same as Refresh.
-  std::vector<std::string> Fill() const;
+  // that says the same as Refresh.  Of a table with `partitions`, what is stored
+  // stays where none has rows: somebody took them away by hand.
+  std::vector<std::string> Fill(const std::vector<Range>& partitions) const;
   // Counts again a few buckets, chosen at random, and marks those that differ.
   std::string Audit(Instant settled, const std::optional<Instant>& expired, int buckets) const;
 
   // Deletes a batch of buckets that begin before `cutoff`.
   std::string Expire(Instant cutoff) const;
 
-  // For a table of rows in `range` that is about to leave: keeps what its rows
-  // add to buckets that reach beyond it, and remembers the range as sealed.
-  // `condition` (SQL) must hold under its locks.
+  // For a table of rows in `range` that is about to leave: before its locks,
+  // what its rows add to buckets that are sums of parts, for they reach beyond
+  // it or have a base; under its locks, that the range is sealed.
   std::vector<std::string> Keep(const std::string& leaf, Oid oid, const Range& range) const;
-  std::vector<std::string> Seal(Oid oid, const Range& range) const;
+  std::string Seal(Oid oid, const Range& range) const;
+  // SQL that is true if marks came for what Keep looked at; or for anything.
+  std::string ToBeKept(const Range& range) const;
   std::string NothingUnconsumed(const Range& range) const;
+  // It is back.
   std::vector<std::string> Unseal(Oid oid, const Range& range) const;
+  // Somebody did what nobody knows to the rows of the range: all of it counts again.
+  std::vector<std::string> MarkRange(const std::string& leaf, const Range& range) const;
   // PL/pgSQL within a batch that deletes the rows of `leaf` before the variable
-  // `upto`: what the rollup needs first and afterwards.
-  std::string BeforeDelete(const std::string& leaf, Oid oid, const Range& bounds, bool sealable) const;
+  // `upto`: what the rollup needs first.  If `required`, it raises where the
+  // rollup does not have all of it.
+  std::string BeforeDelete(const std::string& leaf, Oid oid, const Range& bounds, bool sealable,
+                           bool required) const;
 
   // PL/pgSQL for a trigger that sends NEW (and takes OLD) elsewhere.
   std::string HoldMarks() const;
@@ -92,7 +100,18 @@ class RollupSql {
   std::string Dims(const std::string& prefix) const;
   std::string Same(const std::string& a, const std::string& b) const;
   std::string Valid(const std::string& row) const;
+  // Whether a partition (an oid) is none of the table's now.
+  std::string Away(const std::string& partition) const;
+  std::string SealsOver(const std::string& bucket) const;
   std::string Sealed(const std::string& bucket) const;
+  // The source of a base that is made of what is stored; NULL if not sealed.
+  std::string Sealer(const std::string& bucket) const;
+  std::string Deserted(const std::string& bucket, const std::vector<Range>& partitions) const;
+  std::string Touches(const Range& range) const;
+  std::string Within(const std::string& bucket, const Range& range) const;
+  std::string AddToBase(const std::string& source, const std::string& rows, const std::string& bucket) const;
+  std::string Truncated(const std::string& condition) const;
+  std::string IfThere(const std::string& statement) const;
   std::string Based(const std::string& row) const;
   std::string Values() const;  // LATERAL, as e
   std::string Groups(const std::string& rows, const std::string& bucket) const;

@@ -52,6 +52,9 @@ class Fitting {
     return p_.plan.refusals.size() == before;
   }
 
+  // Its triggers name a column that is not there any more: every write fails.
+  bool lacks_dimension() const { return lacks_dimension_; }
+
  private:
   void Refuse(const std::string& code, const std::string& what, const std::string& remedy) {
     p_.Refuse(code, "rollup " + rollup_.name + ": " + what, remedy, false);
@@ -67,7 +70,14 @@ class Fitting {
       return column;
     };
     for (const std::string& name : rollup_.dimensions) {
-      need(name);
+      const TypedColumn* column = need(name);
+      lacks_dimension_ = lacks_dimension_ || column == nullptr;
+      if (column != nullptr && column->own_equality) {
+        Refuse("RollupSourceUnfit",
+               "the dimension " + QuoteName(name) + " (" + column->type +
+                   ") finds values equal that are not the same",
+               "leave it out; or add a column that holds one spelling of it, and name that one");
+      }
       for (const char* taken :
            {"metric_key", "bucket_ts", "sample_count", "min_value", "max_value", "avg_value", "sum_value",
             "updated_at", "points", "held", "source", "n", "lo", "hi", "total"}) {
@@ -147,6 +157,7 @@ class Fitting {
   const Rollup& rollup_;
   const RollupState& state_;
   std::string target_;
+  bool lacks_dimension_ = false;
 };
 
 // Often enough to see each bucket of a busy week now and then, and a bug soon.
@@ -184,7 +195,15 @@ void Expire(Planning& p, const Rollup& rollup, const RollupState& state) {
 }
 
 void Keep(Planning& p, const Rollup& rollup, RollupState state) {
-  if (!Fitting(p, rollup, state).Fits()) return;
+  Fitting fitting(p, rollup, state);
+  if (!fitting.Fits()) {
+    const bool live = state.state == State::kFilling || state.state == State::kLive;
+    if (live && fitting.lacks_dimension()) {
+      p.Do(StopRollup{rollup.name, false},
+           "one of its dimensions is gone, and its triggers fail every write");
+    }
+    return;
+  }
   const std::string why = WhyInstall(rollup, state);
   if (!why.empty()) {
     const InstallRollup install{rollup.name, state.target.oid == 0};

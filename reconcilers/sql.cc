@@ -32,7 +32,12 @@ class Renderer : public RevertSql {
     if (known == table_.detached.end() || !known->attached) return;
     // Somebody attached it, and who knows what was done to it before.
     UnsealRollups(known->oid, known->range);
-    for (const RollupSql& sql : MadeRollups(parent_)) out_.swift.push_back(sql.Recount());
+    for (const RollupSql& sql : MadeRollups(parent_)) {
+      if (!sql.live()) continue;
+      for (std::string& statement : sql.MarkRange(Quoted(a.table), known->range)) {
+        out_.swift.push_back(std::move(statement));
+      }
+    }
     std::move(out_.swift.begin(), out_.swift.end(), std::back_inserter(out_.work));
     out_.swift.clear();
   }

@@ -62,6 +62,8 @@ void RollupWriter::operator()(const InstallRollup& a) {
     }
   }
   for (std::string& statement : sql.CreateSupport(types)) out_.work.push_back(std::move(statement));
+  // Before the locks, for it may read the table; a row that comes meanwhile is late.
+  if (!a.makes_table && state.state == RollupState::State::kNone) out_.work.push_back(sql.Adopt());
   if (!a.makes_table) {
     Contend(state.target.oid);
     out_.swift.push_back("ALTER TABLE " + sql.target() + " ADD COLUMN IF NOT EXISTS sum_value numeric");
@@ -87,7 +89,11 @@ void RollupWriter::operator()(const FillRollup& a) {
   out_.repeat = Transaction::Repeat::kWhileMore;
   out_.one_snapshot = true;
   ExpectTables(a.rollup);
-  for (std::string& statement : For(a.rollup).Fill()) out_.work.push_back(std::move(statement));
+  std::vector<Range> partitions;
+  for (const Partition& partition : table_.partitions) {
+    if (partition.range) partitions.push_back(*partition.range);
+  }
+  for (std::string& statement : For(a.rollup).Fill(partitions)) out_.work.push_back(std::move(statement));
 }
 
 void RollupWriter::operator()(const AuditRollup& a) {
@@ -116,17 +122,18 @@ void RollupWriter::operator()(const StopRollup& a) {
 }
 
 void RollupWriter::SealRollups(const TableRef& partition, const Range& range) {
+  const bool required = policy_.retention && policy_.retention->after_rollup;
   for (const RollupSql& sql : MadeRollups(parent_)) {
     for (std::string& statement : sql.Keep(Quoted(partition), partition.oid, range)) {
       out_.work.push_back(std::move(statement));
     }
-    if (sql.enabled() && sql.live()) out_.swift.push_back(sql.ConsumeAll(range));
-    if (policy_.retention && policy_.retention->after_rollup && sql.enabled()) {
-      out_.swift.push_back(Raise(sql.NothingUnconsumed(range),
-                                 "rollup " + sql.name() + " has not taken in all of " + Quoted(partition),
-                                 kStaleState));
+    if (sql.enabled() && sql.live()) {
+      const std::string complaint = "rollup " + sql.name() + " has not taken in all of " + Quoted(partition);
+      out_.swift.push_back(sql.ConsumeAll(range));
+      out_.swift.push_back(
+          Raise(required ? sql.NothingUnconsumed(range) : sql.ToBeKept(range), complaint, kStaleState));
     }
-    for (std::string& statement : sql.Seal(partition.oid, range)) out_.swift.push_back(std::move(statement));
+    out_.swift.push_back(sql.Seal(partition.oid, range));
   }
 }
 
@@ -189,7 +196,10 @@ void RollupWriter::DeleteRowsUnderRollups(const DeleteExpiredRows& a) {
       " LIMIT " + std::to_string(kRowsPerBatch) + ") x;\n  IF oldest IS NOT NULL THEN\n" +
       "  upto := CASE WHEN found < " + std::to_string(kRowsPerBatch) + " THEN " + cutoff + " ELSE least(" +
       grid.NextAfter("upto") + ", " + cutoff + ") END;\n";
-  for (const RollupSql& sql : made) body += sql.BeforeDelete(leaf, a.leaf.oid, bounds, !is_default);
+  for (const RollupSql& sql : made) {
+    body += sql.BeforeDelete(leaf, a.leaf.oid, bounds, !is_default,
+                             sql.enabled() && policy_.retention && policy_.retention->after_rollup);
+  }
   body += std::string("  PERFORM pg_catalog.set_config('") + kMovesSetting +
           "', 'on', true);\n  DELETE FROM ONLY " + leaf + " WHERE " + column_ +
           " < upto;\n  GET DIAGNOSTICS gone = ROW_COUNT;\n  END IF;\n" +

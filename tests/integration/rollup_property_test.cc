@@ -7,6 +7,7 @@
 //
 //   PC_ROLLUP_OPS   statements in all (100,000; on a version that was asked for, 10,000)
 //   PC_ROLLUP_SEED  of the generator
+//   PC_ROLLUP_JOURNAL=1  says of a bucket that is wrong how it came about
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -46,8 +47,13 @@ enum class Fault {
   kReadCommittedConsumers,
   kWatermark,
   kDropBeforeSeal,
-  kWindow
+  kWindow,
+  kLostSeals,
+  kLostBase
 };
+
+// Those under which the controller goes on as ever.
+bool Sabotages(Fault fault) { return fault == Fault::kLostSeals || fault == Fault::kLostBase; }
 
 class Fuzz : public testing::Test {
  protected:
@@ -116,21 +122,98 @@ class Fuzz : public testing::Test {
     const std::string truth = std::string("SELECT * FROM truth('") +
                               (rollup.calendar_day ? "Europe/Berlin', 'day')" : "UTC', 'hour')");
     return "WITH stored AS MATERIALIZED (" + stored + "), truth AS MATERIALIZED (" + truth +
-           ") SELECT count(*), min(d.device || ' ' || d.bucket_ts || ' ' || d.metric_key || ' ' || d.total) "
-           "FROM "
+           ") SELECT count(*), min(d.device || ' ' || d.bucket_ts || ' ' || d.metric_key || ' ' || d.total), "
+           "min(d.device), min(d.bucket_ts) FROM "
            "((SELECT * FROM stored EXCEPT ALL SELECT * FROM truth) UNION ALL (SELECT * FROM truth EXCEPT ALL "
            "SELECT * "
            "FROM stored)) d WHERE NOT EXISTS (SELECT FROM partition_controller.\"marks_" +
            suffix + "\" m WHERE m.device = d.device AND m.bucket_ts = d.bucket_ts" +
            (live ? " AND m.held" : "") +
            // Rows on their way to the partitioned table are out of sight.
-           ") AND NOT EXISTS (SELECT FROM partition_controller.conversions c WHERE c.state = 'fenced' AND "
+           ") AND NOT EXISTS (SELECT FROM partition_controller.conversions c WHERE c.state <> 'converted' "
+           "AND "
            "d.bucket_ts >= "
            "c.cut::timestamptz - interval '1 day')" +
+           // A table that was truncated is marked as a whole.
            (live ? ""
-                 : " AND d.bucket_ts >= (SELECT filled_from FROM partition_controller.rollups WHERE suffix = "
-                   "'" +
+                 : " AND NOT EXISTS (SELECT FROM partition_controller.\"marks_" + suffix +
+                       "\" a WHERE a.bucket_ts = '-infinity') AND d.bucket_ts >= (SELECT filled_from FROM "
+                       "partition_controller.rollups WHERE suffix = "
+                       "'" +
                        suffix + "')");
+  }
+
+  // Notes what happens to what is compared (PC_ROLLUP_JOURNAL=1), for a person.
+  void KeepJournal() {
+    database_->Sql(
+        "CREATE TABLE journal (at timestamptz DEFAULT clock_timestamp(), xid bigint DEFAULT txid_current(), "
+        "kind text, op text, device text, was timestamptz, is_now timestamptz, note text); "
+        "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ DECLARE o jsonb := "
+        "CASE "
+        "WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END; n jsonb := CASE WHEN TG_OP <> 'DELETE' THEN "
+        "to_jsonb(NEW) "
+        "END; BEGIN INSERT INTO public.journal (kind, op, device, was, is_now, note) SELECT TG_TABLE_NAME, "
+        "TG_OP, "
+        "coalesce(n, o) ->> 'device', coalesce(o ->> 'ts', o ->> 'bucket_ts')::timestamptz, coalesce(n ->> "
+        "'ts', n "
+        "->> 'bucket_ts')::timestamptz, concat_ws(' ', coalesce(n, o) ->> 'id', coalesce(n, o) ->> "
+        "'metrics', "
+        "coalesce(n, o) ->> 'metric_key', coalesce(n, o) ->> 'n', coalesce(n, o) ->> 'sample_count', "
+        "coalesce(n, o) "
+        "->> 'total', coalesce(n, o) ->> 'sum_value', coalesce(n, o) ->> 'source'); RETURN NULL; END $$; "
+        "CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON shadow FOR EACH ROW EXECUTE FUNCTION "
+        "note()");
+    for (const Rollup& rollup : policy_.rollups) {
+      const std::string suffix = consumer_states_.at(rollup.name).suffix;
+      for (const std::string& table : {rollup.table, "partition_controller.\"base_" + suffix + "\"",
+                                       "partition_controller.\"marks_" + suffix + "\""}) {
+        database_->Sql("CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON " + table +
+                       " FOR EACH ROW EXECUTE FUNCTION note()");
+      }
+    }
+    journal_ = true;
+  }
+
+  // What there is of one bucket, for a person.
+  std::string Describe(const Rollup& rollup, const std::string& device, const std::string& bucket) {
+    const std::string suffix = consumer_states_.at(rollup.name).suffix;
+    const std::string where =
+        " WHERE device = " + QuoteLiteral(device) + " AND bucket_ts = " + QuoteLiteral(bucket);
+    const std::string zone = rollup.calendar_day ? "'Europe/Berlin'" : "'UTC'";
+    const std::string unit = rollup.calendar_day ? "'day'" : "'hour'";
+    const auto list = [&](const std::string& query) {
+      return database_->Value("SELECT coalesce(string_agg(x::text, ' '), '-') FROM (" + query + ") x");
+    };
+    const std::string rows = " WHERE device = " + QuoteLiteral(device) + " AND date_trunc(" + unit +
+                             ", ts, " + zone + ") = " + QuoteLiteral(bucket);
+    const std::string told =
+        !journal_ ? std::string()
+                  : "\njournal " +
+                        database_->Value(
+                            "SELECT string_agg(concat_ws(' ', at, xid, kind, op, was, is_now, note), E'\\n' "
+                            "ORDER BY at) FROM journal WHERE device = " +
+                            QuoteLiteral(device) + " AND (date_trunc(" + unit + ", was, " + zone +
+                            ") = " + QuoteLiteral(bucket) + " OR date_trunc(" + unit + ", is_now, " + zone +
+                            ") = " + QuoteLiteral(bucket) + ")");
+    return told + "\nstored " +
+           list("SELECT metric_key, sample_count, sum_value, updated_at FROM " + rollup.table + where) +
+           "\nbase " +
+           list("SELECT source, metric_key, n, total FROM partition_controller.\"base_" + suffix + "\"" +
+                where) +
+           "\nmarks " +
+           list("SELECT points, held FROM partition_controller.\"marks_" + suffix + "\"" + where) +
+           "\nseals " +
+           list(
+               "SELECT partition_oid, by_rows, range_from, range_to, sealed_at FROM "
+               "partition_controller.sealed WHERE suffix = " +
+               QuoteLiteral(suffix) + " AND range_from <= " + QuoteLiteral(bucket) + " AND range_to > " +
+               QuoteLiteral(bucket)) +
+           "\nrows " + list("SELECT tableoid, id, ts, metrics, created_at FROM points" + rows) +
+           "\nall rows " + list("SELECT id, ts, metrics FROM shadow" + rows) + "\npartitions " +
+           list(
+               "SELECT inhrelid, inhparent::regclass, c.relname, pg_get_expr(relpartbound, c.oid) FROM "
+               "pg_inherits "
+               "JOIN pg_class c ON c.oid = inhrelid WHERE relkind = 'r' ORDER BY relname");
   }
 
   // Statements of one writer: transactions of one to four, some undone.
@@ -172,7 +255,8 @@ class Fuzz : public testing::Test {
       static const char* kZones[] = {"UTC", "Asia/Kolkata", "America/New_York", "Pacific/Auckland"};
       try {
         exec(session, std::string("SET TimeZone = '") + kZones[any(0, 3)] + "'");
-        exec(session, any(0, 3) == 0 ? "BEGIN ISOLATION LEVEL REPEATABLE READ" : "BEGIN");
+        const bool one_snapshot = any(0, 3) == 0;
+        exec(session, one_snapshot ? "BEGIN ISOLATION LEVEL REPEATABLE READ" : "BEGIN");
         bool saved = false;
         for (std::int64_t i = any(1, 4); i > 0; --i, ++done, ++written_) {
           if (any(0, 9) == 0) {
@@ -180,7 +264,13 @@ class Fuzz : public testing::Test {
             saved = true;
           }
           const std::int64_t kind = any(0, 99);
-          if (kind < 70) {
+          if (number == 1 && !one_snapshot && any(0, 1'499) == 0) {
+            // Of what is there; what has left is gone for good.  An older snapshot
+            // would not see all of it.
+            exec(session, "LOCK TABLE points; DELETE FROM shadow WHERE id IN (SELECT id FROM points)");
+            exec(session, "TRUNCATE points");
+            ++truncated_;
+          } else if (kind < 70) {
             std::string rows;
             const std::string device = any(0, 199) == 0 ? "NULL" : "'d" + std::to_string(any(0, 5)) + "'";
             for (std::int64_t row = any(1, any(0, 20) == 0 ? 100 : 4); row > 0; --row) {
@@ -217,15 +307,16 @@ class Fuzz : public testing::Test {
         }
         exec(session, any(0, 9) == 0 ? "ROLLBACK" : "COMMIT");
         // The others are to have a part in it.
-        if (fault_ == Fault::kNone) std::this_thread::sleep_for(std::chrono::milliseconds(any(0, 8)));
+        if (fault_ == Fault::kNone || Sabotages(fault_))
+          std::this_thread::sleep_for(std::chrono::milliseconds(any(0, 8)));
       } catch (const pqxx::transaction_rollback&) {
         session.exec("ROLLBACK");
         ++done;
       } catch (const pqxx::sql_error& e) {
         session.exec("ROLLBACK");
         const std::string state = e.sqlstate();
-        // Somebody else was quicker, or the row is on its way to another table.
-        if (state != "PC001") Complain(e.what());
+        // Whoever truncates meets others who hold rows of both tables.
+        if (state != "40P01") Complain(e.what());
         ++done;
       }
     }
@@ -233,8 +324,12 @@ class Fuzz : public testing::Test {
 
   // What holds the table and its rollups together, as often as it can.
   void Control() {
+    std::minstd_rand random(seed_);
+    Policy policy = policy_;
     while (!stop_) {
-      const Convergence result = ConvergeOn(uri_, policy_, Then());
+      // Now and then what was detached is wanted again.
+      policy.retention->keep = {random() % 8 == 0 ? 12 : 3, CalendarDuration::Unit::kDay};
+      const Convergence result = ConvergeOn(uri_, policy, Then());
       if (result.failure && result.failure->needs_a_person) Complain(result.failure->message);
       if (result.failure) ++failures_[result.failure->reason];
       for (const StepOutcome& step : result.steps) {
@@ -291,7 +386,8 @@ class Fuzz : public testing::Test {
       session.exec("COMMIT");
       ++snapshots_;
       // A reader that never rests would keep the table from being changed.
-      if (fault_ == Fault::kNone) std::this_thread::sleep_for(std::chrono::milliseconds(200));
+      if (fault_ == Fault::kNone || Sabotages(fault_))
+        std::this_thread::sleep_for(std::chrono::milliseconds(200));
       if (violations_ > 0 && fault_ != Fault::kNone) stop_ = true;  // caught
     }
   }
@@ -312,13 +408,15 @@ class Fuzz : public testing::Test {
     EXPECT_EQ(TroubleWith(ConvergeOn(uri_, before, Then())), "");
     for (const Rollup& rollup : policy_.rollups) consumer_states_[rollup.name] = StateOf(rollup);
     Plant(fault);
+    if (FromEnvironment("PC_ROLLUP_JOURNAL", 0) != 0) KeepJournal();
     std::vector<std::jthread> threads;
     constexpr int kWriters = 4;
-    const bool controlled = fault == Fault::kNone || fault == Fault::kMarksOnConflictDoNothing;
-    if (controlled) threads.emplace_back([&] { Control(); });
-    if (fault == Fault::kNone) threads.emplace_back([&] { Consume(true, "REPEATABLE READ"); });
+    const bool usual = fault == Fault::kNone || Sabotages(fault);
+    if (usual || fault == Fault::kMarksOnConflictDoNothing) threads.emplace_back([&] { Control(); });
+    if (Sabotages(fault)) threads.emplace_back([&] { Sabotage(); });
+    if (usual) threads.emplace_back([&] { Consume(true, "REPEATABLE READ"); });
     if (fault == Fault::kReadCommittedConsumers) {
-      for (int i = 0; i < 2; ++i) threads.emplace_back([&] { Consume(false, "READ COMMITTED"); });
+      for (int i = 0; i < 4; ++i) threads.emplace_back([&] { Consume(false, "READ COMMITTED"); });
     }
     if (fault == Fault::kWatermark || fault == Fault::kWindow)
       threads.emplace_back([&] { ConsumeNaively(false); });
@@ -332,7 +430,7 @@ class Fuzz : public testing::Test {
       std::jthread clock([&] {
         while (!written && !stop_) {
           std::this_thread::sleep_for(std::chrono::milliseconds(50));
-          if (fault == Fault::kNone) hour_ = static_cast<int>(240 * written_ / statements);
+          if (usual) hour_ = static_cast<int>(240 * written_ / statements);
           if (fault == Fault::kDropBeforeSeal) DropOldest();
         }
       });
@@ -348,6 +446,7 @@ class Fuzz : public testing::Test {
     for (std::size_t i = 0; i < taken_.size(); ++i) {
       if (taken_[i] > 0) std::cout << ' ' << Kinds()[i] << ' ' << taken_[i];
     }
+    std::cout << "; truncated " << truncated_;
     for (const auto& [reason, count] : failures_) std::cout << "; " << reason << ' ' << count;
     std::cout << std::endl;
     if (fault == Fault::kWatermark || fault == Fault::kWindow) {
@@ -364,19 +463,37 @@ class Fuzz : public testing::Test {
     return violations_ == 0 && Differences() == 0;
   }
 
+  // At the end: what holds something wrong, or is not done with.
   std::int64_t Differences() {
     std::int64_t count = 0;
     for (const Rollup& rollup : policy_.rollups) {
+      const std::int64_t marks =
+          database_->Number("SELECT count(*) FROM partition_controller.\"marks_" + StateOf(rollup).suffix +
+                            "\" WHERE bucket_ts < '" + ToString(kStart + hours(hour_ - 25)) + "'");
+      if (marks > 0 && first_.empty()) first_ = std::to_string(marks) + " marks are left";
+      count += marks;
       // Those that are to come still carry marks.
       const pqxx::row row = database_->Sql(Silent(rollup, StateOf(rollup).suffix, rollup.table))[0];
       count += row[0].as<std::int64_t>();
       if (row[0].as<std::int64_t>() > 0 && first_.empty())
         first_ = "at the end: " + row[1].as<std::string>("");
+      if (row[0].as<std::int64_t>() > 0 && fault_ == Fault::kNone)
+        std::cout << Describe(rollup, row[2].c_str(), row[3].c_str()) << std::endl;
     }
     return count;
   }
 
   void Plant(Fault fault) {
+    if (fault == Fault::kReadCommittedConsumers) {
+      // Fires between what a consumer has read and what it writes: as if it had
+      // lost the processor there.
+      database_->Sql(
+          "CREATE FUNCTION lull() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.02 * "
+          "random()); RETURN NULL; END $$");
+      for (const Rollup& rollup : policy_.rollups) {
+        database_->Sql("CREATE TRIGGER lull BEFORE INSERT ON " + rollup.table + " EXECUTE FUNCTION lull()");
+      }
+    }
     if (fault != Fault::kMarksOnConflictDoNothing) return;
     for (const auto& [name, state] : consumer_states_) {
       database_->Sql("CREATE UNIQUE INDEX ON partition_controller.\"marks_" + state.suffix +
@@ -426,6 +543,17 @@ class Fuzz : public testing::Test {
     } while (!once && !stop_);
   }
 
+  void Sabotage() {
+    while (!stop_) {
+      for (const auto& [name, state] : consumer_states_) {
+        database_->Sql(fault_ == Fault::kLostSeals
+                           ? "DELETE FROM partition_controller.sealed"
+                           : "DELETE FROM partition_controller.\"base_" + state.suffix + "\"");
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    }
+  }
+
   void DropOldest() {
     const std::string oldest = database_->Value(
         "SELECT c.oid::regclass FROM pg_inherits i JOIN pg_class c ON c.oid = "
@@ -453,6 +581,8 @@ class Fuzz : public testing::Test {
   std::string watermark_ = "-infinity";
   std::atomic<int> hour_{0};
   std::atomic<std::int64_t> written_{0};
+  std::atomic<int> truncated_{0};
+  bool journal_ = false;
   std::atomic<bool> stop_{false};
   std::int64_t snapshots_ = 0;
   std::int64_t violations_ = 0;
@@ -475,7 +605,8 @@ class PlantedFault : public Fuzz, public testing::WithParamInterface<Fault> {};
 
 INSTANTIATE_TEST_SUITE_P(Each, PlantedFault,
                          testing::Values(Fault::kMarksOnConflictDoNothing, Fault::kReadCommittedConsumers,
-                                         Fault::kWatermark, Fault::kDropBeforeSeal, Fault::kWindow));
+                                         Fault::kWatermark, Fault::kDropBeforeSeal, Fault::kWindow,
+                                         Fault::kLostSeals, Fault::kLostBase));
 
 TEST_P(PlantedFault, IsCaught) {
   EXPECT_FALSE(Run(true, 40'000, GetParam())) << "after " << snapshots_ << " snapshots";

@@ -446,6 +446,240 @@ TEST_F(RollupsOf, TheAuditFindsWhatBypassedTheTriggers) {
   EXPECT_GT(database_->Number("SELECT audited FROM partition_controller.rollups"), 4);
 }
 
+// What rows were ever accepted, and what the rollup says of them: `accepted` is
+// a copy that nothing is removed from.
+class RollupsOfAll : public RollupsOf {
+ protected:
+  void Accept() {
+    database_->Sql(
+        "CREATE TABLE accepted (LIKE telemetry_points); INSERT INTO accepted SELECT * FROM telemetry_points; "
+        "CREATE FUNCTION accept() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO accepted SELECT * "
+        "FROM "
+        "fresh; RETURN NULL; END $$; CREATE TRIGGER accept AFTER INSERT ON telemetry_points REFERENCING NEW "
+        "TABLE AS "
+        "fresh FOR EACH STATEMENT EXECUTE FUNCTION accept()");
+    std::string truth = kTruth;
+    truth.erase(0, truth.find("CREATE FUNCTION truth"));
+    truth.replace(truth.find("telemetry_points"), std::string("telemetry_points").size(), "accepted");
+    truth.replace(0, std::string("CREATE FUNCTION").size(), "CREATE OR REPLACE FUNCTION");
+    database_->Sql(truth);
+  }
+};
+
+TEST_F(RollupsOfAll, LatePointsOfHistoryThatIsTakenOverAreAddedWhileItIsFilled) {
+  Make(TelemetryTable::kPartitioned, 300);
+  database_->Sql(
+      "INSERT INTO telemetry_rollups_hourly SELECT device_id, 'old', '2026-02-01 00:00+00', 3, 1, 3, 2 FROM "
+      "devices");
+  // Its mark is taken before filling comes that far.
+  int written = 0;
+  std::stop_source stop;
+  ConvergeOn(uri_, policy_,
+             {.preview = kNow,
+              .acknowledged = {},
+              .holder = "test",
+              .stop = stop.get_token(),
+              .on_step = [&](const StepOutcome& step) {
+                if (!std::holds_alternative<InstallRollup>(step.action)) return;
+                ++written;
+                Insert("2026-02-01 00:30+00", R"({"old": 10})");
+                stop.request_stop();
+              }});
+  ASSERT_EQ(written, 1);
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(
+      database_->Value("SELECT sample_count || ' ' || max_value || ' ' || avg_value FROM "
+                       "telemetry_rollups_hourly WHERE bucket_ts = '2026-02-01 00:00+00' AND device_id = "
+                       "(SELECT min(device_id) FROM devices)"),
+      "4 10 4");
+}
+
+TEST_F(RollupsOfAll, LatePointsThatAreDeletedWhilePausedAreNotAllThatIsLeft) {
+  Make(TelemetryTable::kPartitioned);
+  Accept();
+  policy_.retention = Keep("20d", Retention::Action::kDrop, "0h");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(Wrong(), 0);
+  policy_.rollups[0].enabled = false;
+  ASSERT_EQ(TroubleWith(Run()), "");
+  Insert("2026-05-20 10:30+00", R"({"battery_v": 2})");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(database_->Number("SELECT count(*) FROM telemetry_points WHERE ts < '2026-06-01'"), 0);
+  policy_.rollups[0].enabled = true;
+  ASSERT_EQ(TroubleWith(Run()), "");
+  // It expired before anybody counted it, and is counted with the next one.
+  Insert("2026-05-20 10:40+00", R"({"battery_v": 5})");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(Wrong(), 0);
+  EXPECT_EQ(WrongLive(), 0);
+}
+
+TEST_F(RollupsOfAll, APartitionThatLostRowsAndGotLateOnesLeavesAndComesBack) {
+  Make(TelemetryTable::kPartitioned);
+  Accept();
+  policy_.retention = Keep("50d", Retention::Action::kDrop, "24h");
+  policy_.partitioning.state = Partitioning::State::kDisabled;
+  ASSERT_EQ(TroubleWith(Run()), "");
+  // A part of May is gone, row by row.
+  ASSERT_EQ(database_->Value("SELECT min(ts) >= '2026-05-26 12:00+00' FROM telemetry_points"), "t");
+  const auto late = [&] {
+    Insert("2026-05-12 10:30+00", R"({"battery_v": 2, "late": 1})");
+    Insert("2026-05-28 10:30+00", R"({"battery_v": 2, "late": 1})");
+  };
+  policy_.retention.reset();
+  for (int i = 0; i < 2; ++i) {
+    late();
+    ASSERT_EQ(TroubleWith(Run()), "");
+    EXPECT_EQ(Wrong(), 0);
+  }
+  policy_.retention = Keep("20d", Retention::Action::kDrop, "24h");
+  policy_.partitioning.state = Partitioning::State::kEnabled;
+  ASSERT_EQ(TroubleWith(Run()), "");
+  ASSERT_THAT(database_->Partitions("telemetry_points"), testing::Not(Contains(HasSubstr("p202605"))));
+  EXPECT_EQ(Wrong(), 0);
+  late();
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(Wrong(), 0);
+  // And back; what the default partition has is moved into it.
+  late();
+  policy_.retention->keep = {3, CalendarDuration::Unit::kMonth};
+  ASSERT_EQ(TroubleWith(Run()), "");
+  ASSERT_THAT(database_->Partitions("telemetry_points"), Contains(HasSubstr("p202605")));
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(Wrong(), 0);
+    EXPECT_EQ(WrongLive(), 0);
+    late();
+    ASSERT_EQ(TroubleWith(Run()), "");
+  }
+  // Once more, for good.
+  policy_.retention = Keep("20d", Retention::Action::kDrop, "0h");
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_EQ(TroubleWith(Run()), "");
+    EXPECT_EQ(Wrong(), 0);
+    EXPECT_EQ(WrongLive(), 0);
+    late();
+  }
+}
+
+// An undo by hand: nobody tells the rollup.
+TEST_F(RollupsOfAll, APartitionIsAttachedByHand) {
+  Make(TelemetryTable::kPartitioned);
+  Accept();
+  policy_.retention = Keep("20d", Retention::Action::kDrop, "24h");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  Insert("2026-05-20 10:30+00", R"({"battery_v": 2})");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(Wrong(), 0);
+  ASSERT_EQ(database_->Number("SELECT count(*) FROM telemetry_points WHERE ts < '2026-06-01'"), 1);
+  database_->Sql(
+      "BEGIN; CREATE TEMP TABLE late AS SELECT * FROM telemetry_points WHERE ts < '2026-06-01'; DELETE FROM "
+      "telemetry_points WHERE ts < '2026-06-01'; ALTER TABLE telemetry_points ATTACH PARTITION "
+      "telemetry_points_p202605 FOR VALUES FROM ('2026-05-01 00:00+00') TO ('2026-06-01 00:00+00'); ALTER "
+      "TABLE "
+      "telemetry_points DISABLE TRIGGER accept; INSERT INTO telemetry_points SELECT * FROM late; ALTER TABLE "
+      "telemetry_points ENABLE TRIGGER accept; COMMIT");
+  EXPECT_EQ(WrongLive(), 0);
+  policy_.retention->keep = {3, CalendarDuration::Unit::kMonth};
+  ASSERT_EQ(TroubleWith(Run()), "");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(Wrong(), 0);
+  EXPECT_EQ(WrongLive(), 0);
+}
+
+TEST_F(RollupsOfAll, WhatSomebodyDroppedByHandSurvivesARecount) {
+  Make(TelemetryTable::kPartitioned);
+  Accept();
+  ASSERT_EQ(TroubleWith(Run()), "");
+  database_->Sql("DROP TABLE telemetry_points_p202605");
+  EXPECT_EQ(Wrong(), 0);
+  database_->Sql("DROP TRIGGER partition_controller_hourly_i ON telemetry_points");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(Wrong(), 0);
+  Insert("2026-05-20 10:30+00", R"({"battery_v": 2})");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(Wrong(), 0);
+  EXPECT_EQ(WrongLive(), 0);
+}
+
+TEST_F(RollupsOf, TruncatedInATransactionOfItsOwnSnapshot) {
+  Make(TelemetryTable::kPartitioned, 300);
+  ASSERT_EQ(TroubleWith(Run()), "");
+  pqxx::connection connection(uri_);
+  pqxx::nontransaction session(connection);
+  session.exec("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1");
+  Insert("2026-07-10 10:30+00", R"({"battery_v": 2})");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  session.exec("TRUNCATE telemetry_points; COMMIT");
+  EXPECT_EQ(database_->Number("SELECT count(*) FROM telemetry_rollups_hourly_live"), 0);
+  EXPECT_GT(database_->Number("SELECT count(*) FROM telemetry_rollups_hourly"), 0);
+  for (int i = 0; i < 2; ++i) ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(database_->Number("SELECT count(*) FROM telemetry_rollups_hourly"), 0);
+}
+
+TEST_F(RollupsOf, ARollupWhoseTablesAreGoneCanBeTakenOutOfThePolicy) {
+  Make(TelemetryTable::kPartitioned, 300);
+  ASSERT_EQ(TroubleWith(Run()), "");
+  const std::string suffix = database_->Value("SELECT suffix FROM partition_controller.rollups");
+  database_->Sql("DROP TABLE telemetry_rollups_hourly CASCADE; DROP TABLE partition_controller.\"marks_" +
+                 suffix + "\" CASCADE");
+  policy_.rollups.clear();
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(database_->Number("SELECT count(*) FROM partition_controller.rollups"), 0);
+  Insert("2026-07-10 10:30+00", "{}");
+}
+
+// A dimension that is renamed: writers fail no longer than until the next tick.
+TEST_F(RollupsOf, ADimensionIsRenamed) {
+  Make(TelemetryTable::kPartitioned, 300);
+  ASSERT_EQ(TroubleWith(Run()), "");
+  database_->Sql("ALTER TABLE telemetry_points RENAME device_id TO device");
+  const Convergence result = Run();
+  EXPECT_THAT(TroubleWith(result), HasSubstr("has no column \"device_id\""));
+  database_->Sql(
+      "INSERT INTO telemetry_points (id, message_id, device, ts, metrics) SELECT 'x', 'x', device_id, "
+      "'2026-07-10 "
+      "00:00+00', '{}' FROM devices LIMIT 1");
+}
+
+TEST_F(RollupsOf, DimensionsThatNoIndexHolds) {
+  Make(TelemetryTable::kPartitioned, 10);
+  database_->Sql("ALTER TABLE telemetry_points ADD COLUMN site text");
+  Rollup by_site = Hourly();
+  by_site.name = "by_site";
+  by_site.table = "rollup_by_site";
+  by_site.dimensions = {"site"};
+  policy_.rollups = {by_site};
+  ASSERT_EQ(TroubleWith(Run()), "");
+  database_->Sql(
+      "INSERT INTO telemetry_points (id, message_id, device_id, ts, metrics, site) SELECT 'x' || n, 'x' || "
+      "n, "
+      "(SELECT min(device_id) FROM devices), '2026-07-10 10:30+00', '{\"a\": 1}', CASE n WHEN 1 THEN 'here' "
+      "ELSE "
+      "(SELECT string_agg(md5(i::text), '') FROM generate_series(1, 200) i) END FROM generate_series(1, 2) "
+      "n");
+  database_->Sql(
+      "INSERT INTO telemetry_points (id, message_id, device_id, ts, metrics, site) SELECT 'y', 'y', "
+      "min(device_id), "
+      "'2026-07-11 10:30+00', jsonb_build_object((SELECT string_agg(md5(i::text), '') FROM "
+      "generate_series(1, 200) "
+      "i), 1, 'a', 1), 'here' FROM devices");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(database_->Column(
+                "SELECT site || ' ' || metric_key || ' ' || sample_count FROM rollup_by_site ORDER BY "
+                "bucket_ts"),
+            (std::vector<std::string>{"here a 1", "here a 1"}));
+  EXPECT_EQ(database_->Number("SELECT skipped_values FROM partition_controller.rollups"), 2);
+  // What compares in a way of its own is refused.
+  database_->Sql(
+      "CREATE COLLATION any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false); ALTER "
+      "TABLE "
+      "telemetry_points ADD COLUMN label text COLLATE any_case");
+  policy_.rollups[0].name = "by_label";
+  policy_.rollups[0].table = "rollup_by_label";
+  policy_.rollups[0].dimensions = {"label"};
+  EXPECT_THAT(TroubleWith(Run()), HasSubstr("finds values equal that are not the same"));
+}
+
 TEST_F(RollupsOf, BucketsExpireByTheirOwnKeep) {
   Make(TelemetryTable::kPartitioned, 1'000);
   policy_.retention = Keep("20d");

@@ -290,10 +290,11 @@ void Members(Io& io, Anatomy& a) {
 
 template <typename Io>
 void Members(Io& io, TypedColumn& c) {
-  auto& [name, type, required] = c;
+  auto& [name, type, required, own_equality] = c;
   io("name", name);
   io("type", type);
   io("required", required);
+  io("ownEquality", own_equality);
 }
 
 template <typename Io>
