@@ -18,6 +18,19 @@ namespace partition_controller {
 // a rollup holds: its triggers leave no mark then.
 inline constexpr const char* kMovesSetting = "partition_controller.moves";
 
+// Beyond these no bucket is kept: what the arithmetic of PostgreSQL can do with
+// a time ends not far from there, and a writer must never fail for our sake.
+inline constexpr const char* kFirstTime = "timestamptz '0001-01-02 00:00+00'";
+inline constexpr const char* kLastTime = "timestamptz '9999-12-30 00:00+00'";
+
+// The bucket of the mark of a TRUNCATE: all buckets.
+inline constexpr const char* kAllBuckets = "timestamptz '-infinity'";
+
+// A key of more bytes is skipped: the dimensions, the key and the time of a group
+// must fit into an entry of a B-tree, which has at most 2,704 bytes (PostgreSQL
+// manual, 67.2).
+inline constexpr const char* kLongestKey = "512";
+
 // The statements for one rollup of one table.
 class RollupSql {
  public:
@@ -97,6 +110,8 @@ class RollupSql {
   std::string Next(const std::string& bucket) const;
 
  private:
+  static std::string Literal(Instant at);
+  static std::string AsDouble(const std::string& number);
   std::string Dims(const std::string& prefix) const;
   std::string Same(const std::string& a, const std::string& b) const;
   std::string Valid(const std::string& row) const;
@@ -106,6 +121,7 @@ class RollupSql {
   std::string Sealed(const std::string& bucket) const;
   // The source of a base that is made of what is stored; NULL if not sealed.
   std::string Sealer(const std::string& bucket) const;
+  std::string WideGroups(const std::string& rows) const;
   std::string Deserted(const std::string& bucket, const std::vector<Range>& partitions) const;
   std::string Touches(const Range& range) const;
   std::string Within(const std::string& bucket, const Range& range) const;

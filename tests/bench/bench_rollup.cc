@@ -108,6 +108,8 @@ void RollUpADay(const Options& options, Report& report) {
   db.Sql(PointsSql("p", points, "2026-07-01", "24 hours", 1'000));
   db.Sql("VACUUM ANALYZE telemetry_points");
   Settle(db.uri(), report);
+  // Enough for both: its sort, our hash table.
+  db.Sql("SET work_mem = '64MB'");
   OneRollup rollup(db);
   std::vector<double> theirs;
   std::vector<double> ours;

@@ -1,0 +1,184 @@
+// Buckets of history, many at a time.
+
+#include "reconcilers/bounds.h"
+#include "reconcilers/quote.h"
+#include "reconcilers/rollup_sql.h"
+
+namespace partition_controller {
+namespace {
+
+// Keys that are looked at when all are wanted: more make too wide a row.
+constexpr const char* kMostKeys = "64";
+
+}  // namespace
+
+std::string RollupSql::Deserted(const std::string& bucket, const std::vector<Range>& partitions) const {
+  std::string ranges;
+  for (const Range& range : partitions) {
+    ranges += (ranges.empty() ? "(" : ", (") + (range.from.finite() ? Literal(range.from.at) : kAllBuckets) +
+              ", " + (range.to.finite() ? Literal(range.to.at) : "timestamptz 'infinity'") + ")";
+  }
+  if (ranges.empty()) return "false";
+  return "NOT EXISTS (SELECT FROM (VALUES " + ranges +
+         ") AS d (lower, upper) WHERE d.lower OPERATOR(pg_catalog.<) " + Next(bucket) +
+         " AND d.upper OPERATOR(pg_catalog.>) " + bucket + " AND EXISTS (SELECT FROM " + table_ +
+         " q WHERE q." + time_ + " OPERATOR(pg_catalog.>=) d.lower AND q." + time_ +
+         " OPERATOR(pg_catalog.<) d.upper))";
+}
+
+// PL/pgSQL that puts into `wide` the beginning of a statement, up to the end of
+// its CTE `groups`; or nothing, where that is not to be had.
+//
+// To take a document apart costs more than to look up each key in it, and a row
+// for each value more than a column: so the keys that a few rows have are looked
+// up in all.  A bucket that has other keys, strings that look like numbers, or
+// numbers that may fit no double, is then done value by value.
+std::string RollupSql::WideGroups(const std::string& rows) const {
+  const bool all = !rollup_.jsonb.empty() && rollup_.keys.empty();
+  // "pc.x1": no dimension is called that.
+  const auto each = [](const std::string& text) {
+    std::string quoted = QuoteLiteral(text);
+    return "pg_catalog.string_agg(pg_catalog.format(" + quoted + ", u.i, u.k), ', ' ORDER BY u.i)";
+  };
+  const auto joined = [](const std::string& text, const char* between) {
+    return "pg_catalog.string_agg(pg_catalog.format(" + QuoteLiteral(text) + ", u.i, u.k), " +
+           QuoteLiteral(between) + " ORDER BY u.i)";
+  };
+  // What starts like a number is smaller than a colon, in ASCII.
+  const std::string looks_like_number = "(e.value #>> '{}') COLLATE \"C\" < ':'";
+  const std::string number =
+      "CASE pg_catalog.jsonb_typeof(\"pc.x%1$s\") WHEN 'number' THEN \"pc.x%1$s\"::numeric WHEN 'string' "
+      "THEN CASE "
+      "WHEN (\"pc.x%1$s\" #>> '{}') COLLATE \"C\" < ':' THEN 'NaN'::numeric END END AS \"pc.x%1$s\"";
+  const std::string sums =
+      "pg_catalog.count(\"pc.x%1$s\") AS \"pc.n%1$s\", pg_catalog.min(\"pc.x%1$s\") AS \"pc.l%1$s\", "
+      "pg_catalog.max(\"pc.x%1$s\") AS \"pc.h%1$s\", pg_catalog.sum(\"pc.x%1$s\") AS \"pc.t%1$s\"";
+  // A number that is nearly zero has many digits after its point, and so has
+  // each sum with it.  NaN is the largest.
+  const std::string strange =
+      "coalesce(\"pc.h%1$s\" >= 1.7e308 OR \"pc.l%1$s\" <= -1.7e308 OR pg_catalog.scale(\"pc.t%1$s\") > 300, "
+      "false)";
+  const std::string line = "(%2$L, w.\"pc.n%1$s\", w.\"pc.l%1$s\", w.\"pc.h%1$s\", w.\"pc.t%1$s\")";
+  std::string text;
+  if (all) {
+    text =
+        "    SELECT pg_catalog.array_agg(k.key), coalesce(pg_catalog.bool_or(k.odd), true) INTO names, odd "
+        "FROM "
+        "(SELECT e.key, pg_catalog.bool_or(pg_catalog.jsonb_typeof(e.value) = 'string' AND " +
+        looks_like_number + ") AS odd FROM (SELECT r.document FROM (SELECT " + Document("r.") +
+        " AS document FROM " + table_ + " r WHERE r." + time_ + " >= greatest(low, " + kFirstTime +
+        ") AND r." + time_ + " < least(upto, " + kLastTime +
+        ") LIMIT 200) r WHERE pg_catalog.jsonb_typeof(r.document) = 'object') r CROSS JOIN "
+        "pg_catalog.jsonb_each(r.document) e WHERE pg_catalog.length(e.key) <= " +
+        std::to_string(key_limit_) + " AND pg_catalog.octet_length(e.key) <= " + kLongestKey +
+        " GROUP BY e.key) k;\n    wide := NULL;\n    IF NOT odd AND pg_catalog.cardinality(names) <= " +
+        kMostKeys + " THEN\n";
+  } else {
+    std::string keys;
+    for (const std::string& key : rollup_.jsonb.empty() ? rollup_.columns : rollup_.keys) {
+      keys += (keys.empty() ? "" : ", ") + QuoteLiteral(key);
+    }
+    text = "    names := ARRAY(SELECT DISTINCT k FROM pg_catalog.unnest(ARRAY[" + keys +
+           "]) k WHERE pg_catalog.length(k) <= " + std::to_string(key_limit_) +
+           " AND pg_catalog.octet_length(k) <= " + kLongestKey +
+           ");\n    wide := NULL;\n    IF pg_catalog.cardinality(names) BETWEEN 1 AND " + kMostKeys +
+           " THEN\n";
+  }
+  const std::string object =
+      "CASE pg_catalog.jsonb_typeof(r.document) WHEN 'object' THEN r.document END AS document";
+  const std::string strayed = all ? "'(o.document - ' || pg_catalog.quote_literal(names::text) || "
+                                    "'::text[]) <> pg_catalog.jsonb_build_object()'"
+                                  : "'false'";
+  const std::string generic =
+      Groups("odd s CROSS JOIN LATERAL (SELECT " + Dims("q.") + ", " + Document("q.") + " AS document FROM " +
+                 table_ + " q WHERE " + Same("q", "s") + " AND q." + time_ + " >= s.bucket_ts AND q." +
+                 time_ + " < " + Next("s.bucket_ts") + ") r LEFT JOIN " + Values() + " ON true",
+             "s.bucket_ts");
+  text += "      SELECT " + DollarQuote("WITH wide AS MATERIALIZED (SELECT w.*, w.\"pc.odd\" OR ") + " || " +
+          joined(strange, " OR ") + " || " +
+          DollarQuote(" AS \"pc.strange\" FROM (SELECT " + Dims("v.") +
+                      ", v.bucket_ts, coalesce(pg_catalog.bool_or(v.\"pc.odd\"), false) AS \"pc.odd\", ") +
+          " || " + each(sums) + " || " +
+          DollarQuote(" FROM (SELECT " + Dims("x.") + ", x.bucket_ts, x.\"pc.odd\", ") + " || " +
+          each(number) + " || " + DollarQuote(" FROM (SELECT " + Dims("o.") + ", o.bucket_ts, ") + " || " +
+          strayed + " || " + DollarQuote(" AS \"pc.odd\", ") + " || " +
+          each("o.document -> %2$L AS \"pc.x%1$s\"") + " || " +
+          DollarQuote(" FROM (SELECT " + Dims("r.") + ", r.bucket_ts, " + object + " FROM " + rows +
+                      " OFFSET 0) o OFFSET 0) x OFFSET 0) v GROUP BY " + Dims("v.") +
+                      ", v.bucket_ts) w), odd AS MATERIALIZED (SELECT " + Dims("") +
+                      ", bucket_ts FROM wide WHERE \"pc.strange\"), groups AS MATERIALIZED (SELECT " +
+                      Dims("w.") + ", w.bucket_ts, u.metric_key, u.n, " + AsDouble("u.lo") + " AS lo, " +
+                      AsDouble("u.hi") +
+                      " AS hi, u.total, 0::bigint AS skipped FROM wide w CROSS JOIN LATERAL (VALUES ") +
+          " || " + each(line) + " || " +
+          DollarQuote(") u (metric_key, n, lo, hi, total) WHERE NOT w.\"pc.strange\" UNION ALL " + generic) +
+          " INTO wide FROM pg_catalog.unnest(names) WITH ORDINALITY AS u (k, i);\n    END IF;\n    "
+          "PERFORM pg_catalog.set_config('enable_sort', 'off', true);\n";
+  return text;
+}
+
+std::vector<std::string> RollupSql::Fill(const std::vector<Range>& partitions) const {
+  const std::string in_range = "r." + time_ + " OPERATOR(pg_catalog.>=) greatest($1, " + kFirstTime +
+                               ") AND r." + time_ + " OPERATOR(pg_catalog.<) least($2, " + kLastTime +
+                               ") AND " + Valid("r.");
+  const std::string rows = "(SELECT " + Dims("r.") + ", " + Bucket("r." + time_) + " AS bucket_ts, " +
+                           Document("r.") + " AS document FROM " + table_ + " r WHERE " + in_range + ") r";
+  // All rows of the range in one pass; one without a number makes its bucket known.
+  const std::string narrow =
+      "WITH groups AS MATERIALIZED (" + Groups(rows + " LEFT JOIN " + Values() + " ON true", "r.bucket_ts");
+  const std::string statement =
+      "), there AS MATERIALIZED (SELECT " + Dims("") +
+      ", bucket_ts, pg_catalog.bool_or(raw) AS raw FROM (SELECT " + Dims("") +
+      ", bucket_ts, true AS raw FROM groups UNION ALL SELECT " + Dims("t.") + ", t.bucket_ts, false FROM " +
+      target_ +
+      " t WHERE t.bucket_ts OPERATOR(pg_catalog.>=) $1 AND t.bucket_ts OPERATOR(pg_catalog.<) $2) x GROUP "
+      "BY " +
+      Dims("") + ", bucket_ts), flagged AS MATERIALIZED (SELECT p.*, " + Sealer("p.bucket_ts") +
+      " AS sealer, " + Based("p") +
+      " AS has_base FROM there p), seen AS MATERIALIZED (SELECT f.*, NOT f.has_base AND (f.sealer IS NOT "
+      "NULL "
+      "OR (NOT f.raw AND ($3 OR (NOT $4 AND " +
+      Deserted("f.bucket_ts", partitions) +
+      ")))) AS keep_stored FROM flagged f WHERE f.raw OR f.has_base OR f.sealer IS NULL)" + Tail(false) +
+      ", noted AS (UPDATE partition_controller.rollups SET skipped_values = skipped_values "
+      "OPERATOR(pg_catalog.+) (SELECT coalesce(pg_catalog.sum(skipped), 0)::bigint FROM groups) WHERE suffix "
+      "OPERATOR(pg_catalog.=) " +
+      Suffix() + ") SELECT pg_catalog.count(*) FROM groups";
+  const std::string where = " WHERE suffix OPERATOR(pg_catalog.=) " + Suffix() + ";\n";
+  const std::string newest = "SELECT pg_catalog.max(r." + time_ + ") INTO newest FROM " + table_ +
+                             " r WHERE r." + time_ + " OPERATOR(pg_catalog.<) least(upto, " + kLastTime +
+                             ") AND r." + time_ + " OPERATOR(pg_catalog.>=) " + kFirstTime + ";\n";
+  const std::string body =
+      "DECLARE\n  upto timestamptz;\n  low timestamptz := '-infinity';\n  newest timestamptz;\n  step "
+      "interval;\n "
+      " adopts boolean;\n  emptied boolean;\n  made bigint := 0;\n  wide text;\n  names text[];\n  odd "
+      "boolean;\n  began timestamptz := "
+      "pg_catalog.clock_timestamp();\nBEGIN\n  "
+      "SELECT filled_from, fill_step, adopting, truncated INTO STRICT upto, step, adopts, emptied FROM "
+      "partition_controller.rollups" +
+      where +
+      "  IF upto = 'infinity' THEN\n    UPDATE partition_controller.rollups SET oldest_row = (SELECT " +
+      "pg_catalog.min(r." + time_ + ") FROM " + table_ + " r WHERE r." + time_ + " >= " + kFirstTime + ")" +
+      where + "  END IF;\n  " + newest + "  IF newest IS NOT NULL THEN\n    low := " +
+      Bucket("greatest(newest - step, " + std::string(kFirstTime) + ")") +
+      ";\n  END IF;\n"
+      "  IF upto > '-infinity' THEN\n" +
+      WideGroups(rows) + "    EXECUTE coalesce(wide, " + DollarQuote(narrow) + ") || " +
+      DollarQuote(statement) +
+      " INTO made USING low, upto, adopts, emptied;\n  END IF;\n  UPDATE partition_controller.rollups SET "
+      "filled_from "
+      "= "
+      "low, adopting = adopting AND low > '-infinity', truncated = truncated AND low > '-infinity', state = "
+      "CASE WHEN low > '-infinity' THEN 'filling' "
+      "ELSE "
+      "'live' END, fill_step = CASE WHEN pg_catalog.clock_timestamp() - began < interval '500 ms' THEN "
+      "least(fill_step * 2, interval '10 days') WHEN pg_catalog.clock_timestamp() - began > interval '3 s' "
+      "THEN greatest(fill_step / 2, interval '1 min') ELSE fill_step END" +
+      where +
+      // Without statistics the next refresh would look up its buckets the long way.
+      "  IF low = '-infinity' THEN\n    ANALYZE " + target_ + ";\n  END IF;\n" +
+      Report("low > '-infinity'", "made") + "END";
+  return {"DO " + DollarQuote(body), Reported()};
+}
+
+}  // namespace partition_controller
