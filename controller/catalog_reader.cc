@@ -126,20 +126,21 @@ class Reader {
     if (!may_create) server->bookkeeping_version = kBookkeepingVersion;
     if (server->bookkeeping_version == 0 || !may_create) return;
     // A list of privileges in one call would ask for any of them.
-    const Row granted = session_
-                            .Query(
-                                "SELECT pg_catalog.bool_and(coalesce(CASE WHEN c.relkind = 'S' THEN "
-                                "pg_catalog.has_sequence_privilege(c.oid, 'USAGE') ELSE "
-                                "pg_catalog.has_table_privilege(c.oid, 'SELECT') AND "
-                                "(c.relname IN ('version', 'settings') OR "
-                                "(pg_catalog.has_table_privilege(c.oid, 'INSERT') AND "
-                                "pg_catalog.has_table_privilege(c.oid, 'UPDATE') AND "
-                                "pg_catalog.has_table_privilege(c.oid, 'DELETE'))) END, "
-                                "false)) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid "
-                                "= c.relnamespace WHERE n.nspname = "
-                                "'partition_controller' AND c.relname IN ('version', 'settings', 'terms', "
-                                "'tables', 'partitions', 'drains', 'conversions', 'rollups', 'sealed')")
-                            .rows.at(0);
+    const Row granted =
+        session_
+            .Query(
+                "SELECT pg_catalog.bool_and(coalesce(CASE WHEN c.relkind = 'S' THEN "
+                "pg_catalog.has_sequence_privilege(c.oid, 'USAGE') ELSE "
+                "pg_catalog.has_table_privilege(c.oid, 'SELECT') AND "
+                "(c.relname IN ('version', 'settings') OR "
+                "(pg_catalog.has_table_privilege(c.oid, 'INSERT') AND "
+                "pg_catalog.has_table_privilege(c.oid, 'UPDATE') AND "
+                "pg_catalog.has_table_privilege(c.oid, 'DELETE'))) END, "
+                "false)) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid "
+                "= c.relnamespace WHERE n.nspname = "
+                "'partition_controller' AND c.relname IN ('version', 'settings', 'terms', "
+                "'tables', 'partitions', 'drains', 'conversions', 'rollups', 'sealed', 'proofs')")
+            .rows.at(0);
     server->bookkeeping_usable = Flag(granted[0]);
     if (!server->bookkeeping_usable) return;
     server->test_database = !session_

@@ -237,6 +237,16 @@ struct ExpireRollup {
   Instant cutoff{};  // buckets that begin before it
   bool operator==(const ExpireRollup&) const = default;
 };
+// Compares all buckets of a partition that is to leave with its rows, and
+// records that they agree.
+struct ProveRollup {
+  std::string rollup;
+  TableRef partition;
+  Range range;
+  std::optional<Instant> expired;  // buckets before it are not kept
+  bool operator==(const ProveRollup&) const = default;
+};
+
 // Takes the triggers away; the table stays.  `forget`: it is not in the policy
 // any more, and nothing is kept to go on from.
 struct StopRollup {
@@ -245,13 +255,13 @@ struct StopRollup {
   bool operator==(const StopRollup&) const = default;
 };
 
-using Action =
-    std::variant<FinalizeDetach, ForgetDetached, CreatePartition, CreateDefault, RemoveDefault,
-                 ReplacePartitions, BeginDrain, FinishDrain, ReattachPartition, AddBoundCheck,
-                 ValidateBoundCheck, DetachPartition, DropPartition, DeleteExpiredRows, AnalyzeParent,
-                 PrepareConversion, BuildIndex, DropInvalidIndex, FenceConversion, FinishConversion,
-                 UnfenceConversion, AbandonConversion, BeginRevert, MergeChild, DropChild, FinishRevert,
-                 InstallRollup, RefreshRollup, FillRollup, AuditRollup, ExpireRollup, StopRollup>;
+using Action = std::variant<FinalizeDetach, ForgetDetached, CreatePartition, CreateDefault, RemoveDefault,
+                            ReplacePartitions, BeginDrain, FinishDrain, ReattachPartition, AddBoundCheck,
+                            ValidateBoundCheck, DetachPartition, DropPartition, DeleteExpiredRows,
+                            AnalyzeParent, PrepareConversion, BuildIndex, DropInvalidIndex, FenceConversion,
+                            FinishConversion, UnfenceConversion, AbandonConversion, BeginRevert, MergeChild,
+                            DropChild, FinishRevert, InstallRollup, RefreshRollup, FillRollup, AuditRollup,
+                            ExpireRollup, ProveRollup, StopRollup>;
 
 // The value of the metric label `action`: "create_partition", ...  Stable.
 const char* Kind(const Action& action);

@@ -256,6 +256,7 @@ class Model {
   void operator()(const ExpireRollup& a) { StateOf(a.rollup).oldest_bucket.reset(); }
   // How far one step comes is not known before.
   void operator()(const FillRollup&) {}
+  void operator()(const ProveRollup&) {}
   void operator()(const StopRollup& a) {
     if (a.forget) {
       std::erase_if(table_->rollups, [&](const RollupState& state) { return state.name == a.rollup; });

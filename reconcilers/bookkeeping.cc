@@ -26,8 +26,9 @@ std::string OidOf(const Table& table) {
 }  // namespace
 
 bool IsBookkeepingName(std::string_view table) {
-  constexpr std::array<std::string_view, 9> kOurs = {
-      "version", "settings", "terms", "tables", "partitions", "drains", "conversions", "rollups", "sealed"};
+  constexpr std::array<std::string_view, 10> kOurs = {"version",    "settings", "terms",       "tables",
+                                                      "partitions", "drains",   "conversions", "rollups",
+                                                      "sealed",     "proofs"};
   return std::find(kOurs.begin(), kOurs.end(), table) != kOurs.end();
 }
 
@@ -93,6 +94,16 @@ std::vector<std::string> MigrationSql(int version) {
       "NULL, by_rows boolean NOT NULL, range_from timestamptz NOT NULL, range_to timestamptz NOT NULL, "
       "sealed_at timestamptz NOT NULL DEFAULT pg_catalog.now(), PRIMARY KEY (suffix, partition_oid, "
       "by_rows))",
+      // One row for each partition that was compared, newest bucket first, with a
+      // rollup before it left; it stays when the partition is gone.
+      "CREATE TABLE IF NOT EXISTS partition_controller.proofs (suffix text NOT NULL, partition_oid oid NOT "
+      "NULL, partition_name text NOT NULL, down_to timestamptz NOT NULL DEFAULT 'infinity', groups bigint "
+      "NOT "
+      "NULL DEFAULT 0, points bigint NOT NULL DEFAULT 0, total numeric NOT NULL DEFAULT 0, mismatches bigint "
+      "NOT "
+      "NULL DEFAULT 0, row_count bigint, first_row timestamptz, last_row timestamptz, proved_at timestamptz, "
+      "PRIMARY "
+      "KEY (suffix, partition_oid))",
       "CREATE INDEX IF NOT EXISTS sealed_range ON partition_controller.sealed (suffix, range_to)",
       "DELETE FROM partition_controller.version",
       "INSERT INTO partition_controller.version VALUES (" + std::to_string(kBookkeepingVersion) + ")",

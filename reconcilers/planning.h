@@ -78,6 +78,8 @@ void GiveUpConversion(Planning& planning, const std::string& reason);
 // The way back.  False if there is none: then all else goes on.
 bool Revert(Planning& planning);
 
+// Buckets that begin before it are not kept; nothing: all are.
+std::optional<Instant> RollupExpiredBefore(const Planning& planning, const Rollup& rollup);
 // Why rows of the range may not be removed yet, as far as the rollups go; empty:
 // they may.
 std::string RollupHolding(const Planning& planning, const Range& range);

@@ -158,6 +158,23 @@ std::string Age(const Planning& p, const Bound& to) {
          ToString(p.policy.retention->keep) + ")";
 }
 
+// Whether all rollups are known to hold what the partition's rows say; plans the
+// comparison if not.
+bool Proved(Planning& p, const Action& action, const TableRef& partition, const Range& range) {
+  if (!p.policy.retention->after_rollup) return true;
+  bool proved = true;
+  const std::vector<RollupState> rollups = p.table.rollups;
+  for (const RollupState& state : rollups) {
+    const Rollup* rollup = FindRollup(p.policy, state.name);
+    if (rollup == nullptr || !rollup->enabled) continue;
+    if (std::find(state.proved.begin(), state.proved.end(), partition.oid) != state.proved.end()) continue;
+    proved = false;
+    p.Do(ProveRollup{state.name, partition, range, RollupExpiredBefore(p, *rollup)}, "what is removed is compared first, bucket by bucket");
+  }
+  if (!proved) p.plan.waiting.push_back({action, "its rollups are compared with it first", std::nullopt});
+  return proved;
+}
+
 void RemoveExpired(Planning& p, Gate& gate) {
   const Retention& retention = *p.policy.retention;
   std::vector<Partition> expired;  // copies, for steps change the model
@@ -182,11 +199,12 @@ void RemoveExpired(Planning& p, Gate& gate) {
     const TableRef ref = RefOf(partition);
     if (Drops(p) && retention.undo_window.count == 0) {
       const DropPartition drop{ref, *partition.range, true};
-      if (gate.Pass(drop, *partition.range, true)) p.Do(drop, Age(p, partition.range->to));
+      if (gate.Pass(drop, *partition.range, true) && Proved(p, drop, ref, *partition.range))
+        p.Do(drop, Age(p, partition.range->to));
       continue;
     }
     const DetachPartition detach{ref, *partition.range, undo_window};
-    if (!gate.Pass(detach, *partition.range, true)) continue;
+    if (!gate.Pass(detach, *partition.range, true) || !Proved(p, detach, ref, *partition.range)) continue;
     if (partition.bound_check == Partition::BoundCheck::kNone) {
       p.Do(AddBoundCheck{ref, *partition.range}, "so that it can be attached again without a scan");
     }

@@ -68,6 +68,7 @@ struct RollupState {
   std::optional<Instant> oldest_dirty;
   std::optional<Instant> oldest_bucket;  // in the target, where the rollup has a keep
   std::optional<Instant> audited_at;
+  std::vector<Oid> proved;  // partitions that were compared with it, bucket by bucket
   // Since the rollup was made.
   std::int64_t points = 0;
   std::int64_t late_points = 0;

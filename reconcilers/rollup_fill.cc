@@ -1,4 +1,5 @@
-// Buckets of history, many at a time.
+// Many buckets at a time: history that is computed, and a partition that is
+// compared before it leaves.
 
 #include "reconcilers/bounds.h"
 #include "reconcilers/quote.h"
@@ -24,6 +25,20 @@ std::string RollupSql::Deserted(const std::string& bucket, const std::vector<Ran
          " AND d.upper OPERATOR(pg_catalog.>) " + bucket + " AND EXISTS (SELECT FROM " + table_ +
          " q WHERE q." + time_ + " OPERATOR(pg_catalog.>=) d.lower AND q." + time_ +
          " OPERATOR(pg_catalog.<) d.upper))";
+}
+
+// Rows `r` from `low` to before `upto`, with their buckets.
+std::string RollupSql::RowsOf(const std::string& low, const std::string& upto) const {
+  return "(SELECT " + Dims("r.") + ", " + Bucket("r." + time_) + " AS bucket_ts, " + Document("r.") +
+         " AS document FROM " + table_ + " r WHERE r." + time_ + " OPERATOR(pg_catalog.>=) greatest(" + low +
+         ", " + kFirstTime + ") AND r." + time_ + " OPERATOR(pg_catalog.<) least(" + upto + ", " + kLastTime +
+         ") AND " + Valid("r.") + ") r";
+}
+
+// All rows of the range in one pass; one without a number makes its bucket known.
+std::string RollupSql::NarrowGroups(const std::string& rows) const {
+  return "WITH groups AS MATERIALIZED (" +
+         Groups(rows + " LEFT JOIN " + Values() + " ON true", "r.bucket_ts");
 }
 
 // PL/pgSQL that puts into `wide` the beginning of a statement, up to the end of
@@ -118,14 +133,8 @@ std::string RollupSql::WideGroups(const std::string& rows) const {
 }
 
 std::vector<std::string> RollupSql::Fill(const std::vector<Range>& partitions) const {
-  const std::string in_range = "r." + time_ + " OPERATOR(pg_catalog.>=) greatest($1, " + kFirstTime +
-                               ") AND r." + time_ + " OPERATOR(pg_catalog.<) least($2, " + kLastTime +
-                               ") AND " + Valid("r.");
-  const std::string rows = "(SELECT " + Dims("r.") + ", " + Bucket("r." + time_) + " AS bucket_ts, " +
-                           Document("r.") + " AS document FROM " + table_ + " r WHERE " + in_range + ") r";
-  // All rows of the range in one pass; one without a number makes its bucket known.
-  const std::string narrow =
-      "WITH groups AS MATERIALIZED (" + Groups(rows + " LEFT JOIN " + Values() + " ON true", "r.bucket_ts");
+  const std::string rows = RowsOf("$1", "$2");
+  const std::string narrow = NarrowGroups(rows);
   const std::string statement =
       "), there AS MATERIALIZED (SELECT " + Dims("") +
       ", bucket_ts, pg_catalog.bool_or(raw) AS raw FROM (SELECT " + Dims("") +
@@ -179,6 +188,89 @@ std::vector<std::string> RollupSql::Fill(const std::vector<Range>& partitions) c
       "  IF low = '-infinity' THEN\n    ANALYZE " + target_ + ";\n  END IF;\n" +
       Report("low > '-infinity'", "made") + "END";
   return {"DO " + DollarQuote(body), Reported()};
+}
+
+std::vector<std::string> RollupSql::Prove(const ProveRollup& a) const {
+  const TableRef& partition = a.partition;
+  const Range& range = a.range;
+  const std::string leaf = QuoteName(partition.schema, partition.name);
+  const std::string which =
+      " WHERE suffix = " + Suffix() + " AND partition_oid = " + std::to_string(partition.oid) + ";\n";
+  // Whole buckets, so that the bounds of the partition do not cut them.
+  const std::string first = range.from.finite() ? BucketOf(range.from) : kAllBuckets;
+  const std::string keyed = Dims("") + ", bucket_ts, metric_key";
+  const auto keyed_by = [&](const std::string& p) {
+    return Dims(p) + ", " + p + "bucket_ts, " + p + "metric_key";
+  };
+  const auto between = [](const std::string& p) { return p + "bucket_ts >= $1 AND " + p + "bucket_ts < $2"; };
+  // A bucket that is marked will be computed again; of one that is sealed nothing
+  // is left to compare.
+  const std::string statement =
+      "), wanted AS (SELECT " + keyed +
+      ", pg_catalog.sum(n)::bigint AS n, pg_catalog.min(lo) AS lo, pg_catalog.max(hi) AS hi, "
+      "pg_catalog.sum(total) AS "
+      "total FROM (SELECT " +
+      keyed + ", n, lo, hi, total FROM groups WHERE n > 0 UNION ALL SELECT " + keyed_by("b.") +
+      ", b.n, b.lo, b.hi, b.total FROM " + base_ + " b WHERE b.metric_key IS NOT NULL AND " + between("b.") +
+      " AND " + Away("b.source") + ") parts GROUP BY " + keyed + "), found AS (SELECT " + keyed_by("t.") +
+      ", t.sample_count::bigint AS n, t.min_value AS lo, t.max_value AS hi, t.sum_value AS total FROM " +
+      target_ + " t WHERE " + between("t.") + "), differ AS (SELECT DISTINCT " + Dims("") +
+      ", bucket_ts FROM ((SELECT * FROM wanted EXCEPT ALL SELECT * FROM found) UNION ALL (SELECT * FROM "
+      "found EXCEPT "
+      "ALL SELECT * FROM wanted)) d), wrong AS MATERIALIZED (SELECT d.* FROM differ d WHERE NOT EXISTS "
+      "(SELECT FROM " +
+      marks_ + " m WHERE " + Same("m", "d") + " AND m.bucket_ts = d.bucket_ts) AND NOT (" +
+      Sealed("d.bucket_ts") + " AND NOT " + Based("d") + ")" + (a.expired ? " AND d.bucket_ts >= " + Literal(*a.expired) : std::string()) + "), marked AS (INSERT INTO " + marks_ + " (" +
+      Dims("") + ", bucket_ts, points) SELECT " + Dims("") +
+      ", bucket_ts, 0 FROM wrong), noted AS (UPDATE partition_controller.rollups SET audited = audited + "
+      "(SELECT "
+      "pg_catalog.count(*) FROM (SELECT DISTINCT " +
+      Dims("") +
+      ", bucket_ts FROM wanted) w), mismatches = mismatches + (SELECT pg_catalog.count(*) FROM wrong) WHERE "
+      "suffix = " +
+      Suffix() +
+      ") SELECT (SELECT pg_catalog.count(*) FROM wrong), pg_catalog.count(*), coalesce(pg_catalog.sum(n), "
+      "0), "
+      "coalesce(pg_catalog.sum(total), 0) FROM wanted";
+  const std::string body =
+      "DECLARE\n  upto timestamptz;\n  low timestamptz := " + first +
+      ";\n  newest timestamptz;\n  step interval;\n  wide text;\n  names text[];\n  odd boolean;\n  wrong "
+      "bigint := "
+      "0;\n  counted bigint := 0;\n  held bigint := 0;\n  summed numeric := 0;\nBEGIN\n  INSERT INTO "
+      "partition_controller.proofs (suffix, partition_oid, partition_name) VALUES (" +
+      Suffix() + ", " + std::to_string(partition.oid) + ", " + QuoteLiteral(leaf) +
+      ") ON CONFLICT DO NOTHING;\n  SELECT p.down_to, r.fill_step INTO STRICT upto, step FROM "
+      "partition_controller.proofs p JOIN partition_controller.rollups r USING (suffix) WHERE p.suffix = " +
+      Suffix() + " AND p.partition_oid = " + std::to_string(partition.oid) + ";\n" +
+      (range.to.finite() ? "  upto := least(upto, " +
+                               Next(Bucket(Literal(range.to.at) + " - interval '1 microsecond'")) + ");\n"
+                         : std::string()) +
+      "  SELECT pg_catalog.max(r." + time_ + ") INTO newest FROM ONLY " + leaf + " r WHERE r." + time_ +
+      " < least(upto, " + kLastTime + ") AND r." + time_ + " >= " + kFirstTime +
+      ";\n  IF newest IS NOT NULL THEN\n    low := greatest(low, " +
+      Bucket("greatest(newest - step, " + std::string(kFirstTime) + ")") + ");\n  END IF;\n" +
+      WideGroups(RowsOf("$1", "$2")) + "    EXECUTE coalesce(wide, " +
+      DollarQuote(NarrowGroups(RowsOf("$1", "$2"))) + ") || " + DollarQuote(statement) +
+      " INTO wrong, counted, held, summed USING low, upto;\n  UPDATE partition_controller.proofs SET "
+      "mismatches = "
+      "mismatches + wrong" +
+      which +
+      // What differs is computed again first; then it goes on from here.
+      "  IF wrong = 0 THEN\n    UPDATE partition_controller.proofs SET down_to = low, groups = groups + "
+      "counted, points = "
+      "points + held, total = total + summed" +
+      which + "    IF low <= " + first +
+      " THEN\n      UPDATE partition_controller.proofs SET (row_count, first_row, last_row, proved_at) = "
+      "(SELECT "
+      "pg_catalog.count(*), pg_catalog.min(r." +
+      time_ + "), pg_catalog.max(r." + time_ + "), pg_catalog.clock_timestamp() FROM ONLY " + leaf + " r)" +
+      which + "    END IF;\n  END IF;\n" + Report("wrong = 0 AND low > " + first, "counted") + "END";
+  return {"DO " + DollarQuote(body), Reported()};
+}
+
+std::string RollupSql::NotProved(Oid partition) const {
+  return "NOT EXISTS (SELECT FROM partition_controller.proofs WHERE suffix = " + Suffix() +
+         " AND partition_oid = " + std::to_string(partition) + " AND proved_at IS NOT NULL)";
 }
 
 }  // namespace partition_controller

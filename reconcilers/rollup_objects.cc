@@ -73,6 +73,7 @@ std::vector<std::string> RollupSql::Forget() const {
                               " THEN\n    EXECUTE " + DollarQuote(plain) + ";\n  END IF;\nEND"),
           "DROP TABLE IF EXISTS " + marks_ + ", " + base_,
           "DELETE FROM partition_controller.sealed WHERE suffix = " + Suffix(),
+          "DELETE FROM partition_controller.proofs WHERE suffix = " + Suffix(),
           "DELETE FROM partition_controller.rollups WHERE suffix = " + Suffix()};
 }
 

@@ -115,17 +115,22 @@ std::string RollupSql::Seal(Oid oid, const Range& range) const {
 
 std::vector<std::string> RollupSql::Unseal(Oid oid, const Range& range) const {
   const std::string source = std::to_string(oid);
+  const std::string own = " FROM partition_controller.sealed s WHERE s.suffix = " + Suffix() +
+                          " AND NOT s.by_rows AND s.partition_oid = " + source;
   const std::string from = range.from.finite() ? Literal(range.from.at) : kAllBuckets;
   const std::string to = range.to.finite() ? Literal(range.to.at) : "timestamptz 'infinity'";
-  return {"DELETE FROM partition_controller.sealed WHERE suffix = " + Suffix() +
-              " AND NOT by_rows AND partition_oid = " + source,
-          "DELETE FROM " + base_ + " WHERE source = " + source,
-          // Sealed by another one as well, they are not all there is any more.
+  return {// What was stored when it left is its rows, and what was sealed later by others
+          // as well is not all there is any more.
           "INSERT INTO " + base_ + " (" + Dims("") + ", bucket_ts, source, n) SELECT DISTINCT " + Dims("t.") +
               ", t.bucket_ts, 0, 0 FROM " + target_ +
               " t WHERE EXISTS (SELECT FROM partition_controller.sealed o WHERE o.suffix = " + Suffix() +
-              " AND o.range_from < " + to + " AND o.range_to > " + from + ") AND " +
-              Within("t.bucket_ts", range) + " AND " + Sealed("t.bucket_ts") + " AND NOT " + Based("t")};
+              " AND o.range_from < " + to + " AND o.range_to > " + from +
+              " AND o.sealed_at > (SELECT s.sealed_at" + own + ")) AND " + Within("t.bucket_ts", range) +
+              " AND (SELECT pg_catalog.min(z.sealed_at)" + SealsOver("t.bucket_ts") +
+              ") > (SELECT s.sealed_at" + own + ") AND NOT " + Based("t"),
+          "DELETE" + own, "DELETE FROM " + base_ + " WHERE source = " + source,
+          "DELETE FROM partition_controller.proofs WHERE suffix = " + Suffix() +
+              " AND partition_oid = " + source};
 }
 
 std::vector<std::string> RollupSql::MarkRange(const std::string& leaf, const Range& range) const {

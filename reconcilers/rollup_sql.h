@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "reconcilers/action.h"
 #include "reconcilers/catalog.h"
 #include "reconcilers/range.h"
 
@@ -63,6 +64,11 @@ class RollupSql {
   // that says the same as Refresh.  Of a table with `partitions`, what is stored
   // stays where none has rows: somebody took them away by hand.
   std::vector<std::string> Fill(const std::vector<Range>& partitions) const;
+  // The next stretch of a partition, newest first: whether what is stored is what
+  // its rows say; what differs is marked.  At its end the proof is complete.
+  std::vector<std::string> Prove(const ProveRollup& a) const;
+  // SQL that is true unless it is.
+  std::string NotProved(Oid partition) const;
   // Counts again a few buckets, chosen at random, and marks those that differ.
   std::string Audit(Instant settled, const std::optional<Instant>& expired, int buckets) const;
 
@@ -121,6 +127,8 @@ class RollupSql {
   std::string Sealed(const std::string& bucket) const;
   // The source of a base that is made of what is stored; NULL if not sealed.
   std::string Sealer(const std::string& bucket) const;
+  std::string RowsOf(const std::string& low, const std::string& upto) const;
+  std::string NarrowGroups(const std::string& rows) const;
   std::string WideGroups(const std::string& rows) const;
   std::string Deserted(const std::string& bucket, const std::vector<Range>& partitions) const;
   std::string Touches(const Range& range) const;

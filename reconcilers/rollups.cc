@@ -175,14 +175,8 @@ std::string WhyInstall(const Rollup& rollup, const RollupState& state) {
   return "";
 }
 
-// What begins before it is not kept; nothing: all is.
-std::optional<Instant> ExpiredBefore(const Planning& p, const Rollup& rollup) {
-  if (!rollup.keep) return std::nullopt;
-  return BucketStart(rollup, Subtract(p.removal_at, *rollup.keep, rollup.time_zone));
-}
-
 void Expire(Planning& p, const Rollup& rollup, const RollupState& state) {
-  const std::optional<Instant> cutoff = ExpiredBefore(p, rollup);
+  const std::optional<Instant> cutoff = RollupExpiredBefore(p, rollup);
   if (!cutoff || !state.oldest_bucket || *state.oldest_bucket >= *cutoff) return;
   const ExpireRollup expire{rollup.name, *cutoff};
   const std::optional<Instant> opens = NextOpening(p.policy.schedule, p.removal_at);
@@ -226,12 +220,17 @@ void Keep(Planning& p, const Rollup& rollup, RollupState state) {
   Expire(p, rollup, state);
   if (!state.audited_at || *state.audited_at + kAuditEvery <= p.server.time) {
     p.Do(
-        AuditRollup{rollup.name, BucketStart(rollup, p.removal_at - rollup.settle), ExpiredBefore(p, rollup)},
+        AuditRollup{rollup.name, BucketStart(rollup, p.removal_at - rollup.settle), RollupExpiredBefore(p, rollup)},
         "what bypasses the triggers is found by counting");
   }
 }
 
 }  // namespace
+
+std::optional<Instant> RollupExpiredBefore(const Planning& p, const Rollup& rollup) {
+  if (!rollup.keep) return std::nullopt;
+  return BucketStart(rollup, Subtract(p.removal_at, *rollup.keep, rollup.time_zone));
+}
 
 void RefreshRollups(Planning& p) {
   const std::vector<RollupState> known = p.table.rollups;
@@ -242,7 +241,7 @@ void RefreshRollups(Planning& p) {
     p.WakeAt(NextBucket(*rollup, settled) + rollup->settle);
     if (!state.intact || state.shape != RollupShape(*rollup)) continue;
     if (!state.oldest_dirty || *state.oldest_dirty >= BucketStart(*rollup, settled)) continue;
-    p.Do(RefreshRollup{rollup->name, BucketStart(*rollup, settled), ExpiredBefore(p, *rollup), state.dirty},
+    p.Do(RefreshRollup{rollup->name, BucketStart(*rollup, settled), RollupExpiredBefore(p, *rollup), state.dirty},
          "rows came, changed or went since they were computed");
   }
 }

@@ -110,6 +110,15 @@ void RollupWriter::operator()(const ExpireRollup& a) {
   out_.work.push_back(For(a.rollup).Expire(a.cutoff));
 }
 
+void RollupWriter::operator()(const ProveRollup& a) {
+  out_.repeat = Transaction::Repeat::kWhileMore;
+  out_.one_snapshot = true;
+  ExpectTables(a.rollup);
+  for (std::string& statement : For(a.rollup).Prove(a)) {
+    out_.work.push_back(std::move(statement));
+  }
+}
+
 void RollupWriter::operator()(const StopRollup& a) {
   const RollupState& state = StateOf(a.rollup);
   const Rollup rollup = RollupOf(state);
@@ -124,6 +133,11 @@ void RollupWriter::operator()(const StopRollup& a) {
 void RollupWriter::SealRollups(const TableRef& partition, const Range& range) {
   const bool required = policy_.retention && policy_.retention->after_rollup;
   for (const RollupSql& sql : MadeRollups(parent_)) {
+    if (required && sql.enabled()) {
+      out_.work.push_back(Raise(sql.NotProved(partition.oid),
+                                "rollup " + sql.name() + " has not been compared with " + Quoted(partition),
+                                kStaleState));
+    }
     for (std::string& statement : sql.Keep(Quoted(partition), partition.oid, range)) {
       out_.work.push_back(std::move(statement));
     }

@@ -601,6 +601,116 @@ TEST_F(RollupsOfAll, WhatSomebodyDroppedByHandSurvivesARecount) {
   EXPECT_EQ(WrongLive(), 0);
 }
 
+TEST_F(RollupsOf, WhatIsRemovedIsProvedFirst) {
+  Make(TelemetryTable::kPartitioned);
+  ASSERT_EQ(TroubleWith(Run()), "");
+  const std::string may = database_->Value(
+      "SELECT concat_ws(' ', count(*), min(ts), max(ts)) FROM telemetry_points WHERE ts < '2026-06-01'");
+  const std::string held = database_->Value(
+      "SELECT concat_ws(' ', count(*), sum(sample_count), sum(sum_value)) FROM telemetry_rollups_hourly "
+      "WHERE "
+      "bucket_ts < '2026-06-01'");
+  // One is wrong: the partition stays until it is right.
+  database_->Sql(
+      "UPDATE telemetry_rollups_hourly SET sum_value = sum_value + 1 WHERE ctid = (SELECT min(ctid) FROM "
+      "telemetry_rollups_hourly WHERE bucket_ts < '2026-06-01')");
+  policy_.retention = Keep("20d", Retention::Action::kDrop, "0h");
+  std::vector<std::string> kinds;
+  const Convergence result =
+      ConvergeOn(uri_, policy_,
+                 {.preview = kNow,
+                  .acknowledged = {},
+                  .holder = "test",
+                  .stop = {},
+                  .on_step = [&](const StepOutcome& step) { kinds.push_back(Kind(step.action)); }});
+  ASSERT_EQ(TroubleWith(result), "");
+  EXPECT_THAT(kinds, testing::IsSupersetOf({"prove_rollup", "refresh_rollup", "drop_partition"}));
+  EXPECT_EQ(database_->Number("SELECT count(*) FROM telemetry_points WHERE ts < '2026-06-01'"), 0);
+  EXPECT_EQ(database_->Value(
+                "SELECT concat_ws(' ', row_count, first_row, last_row) FROM partition_controller.proofs"),
+            may);
+  EXPECT_EQ(database_->Value("SELECT concat_ws(' ', groups, points, total) FROM partition_controller.proofs"),
+            held);
+  EXPECT_EQ(database_->Value("SELECT concat_ws(' ', partition_name, mismatches, proved_at < now()) FROM "
+                             "partition_controller.proofs"),
+            "\"public\".\"telemetry_points_p202605\" 1 t");
+  EXPECT_EQ(database_->Value("SELECT concat_ws(' ', count(*), sum(sample_count), sum(sum_value)) FROM "
+                             "telemetry_rollups_hourly WHERE bucket_ts < '2026-06-01'"),
+            held);
+}
+
+// EdgeWatch's hourly chart, from the points and from the rollup.
+TEST_F(RollupsOf, ChartsShowTheSame) {
+  Make(TelemetryTable::kPartitioned, 5'000);
+  Insert("2026-07-01 10:30+00", R"({"battery_v": "12.25", "temperature_c": "solar"})");
+  Insert("2026-07-01 10:40+00", R"({"battery_v": "1e400", "temperature_c": null})");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  const std::string raw =
+      "SELECT p.device_id::text, k.key, date_trunc('hour', p.ts) AS bucket, avg((p.metrics ->> "
+      "k.key)::double "
+      "precision) AS value FROM telemetry_points p CROSS JOIN (VALUES ('battery_v'), ('temperature_c'), "
+      "('water_pressure_psi'), ('signal_rssi_dbm'), ('power_source'), ('pump_on')) k (key) WHERE p.ts < "
+      "'2026-07-15 "
+      "11:00+00' AND p.metrics ->> k.key <> '1e400' AND p.metrics ->> k.key ~ "
+      "'^[+-]?(\\d+(\\.\\d+)?|\\.\\d+)([eE][+-]?\\d+)?$' GROUP BY 1, 2, 3";
+  for (const char* table : {"telemetry_rollups_hourly", "telemetry_rollups_hourly_live"}) {
+    const std::string stored =
+        std::string("SELECT device_id::text, metric_key::text, bucket_ts, avg_value FROM ") + table +
+        " WHERE bucket_ts < '2026-07-15 11:00+00' AND metric_key IN ('battery_v', "
+        "'temperature_c', 'water_pressure_psi', 'signal_rssi_dbm', 'power_source', 'pump_on')";
+    // A sum of doubles depends on their order, ours does not.
+    EXPECT_EQ(database_->Value(
+                  "SELECT concat_ws(' ', count(*) FILTER (WHERE r.value IS NULL), count(*) FILTER (WHERE "
+                  "s.avg_value IS NULL), count(*) FILTER (WHERE abs(r.value - s.avg_value) > 1e-9)) FROM (" +
+                  raw + ") r (device_id, metric_key, bucket_ts, value) FULL JOIN (" + stored +
+                  ") s USING (device_id, metric_key, bucket_ts)"),
+              "0 0 0");
+  }
+  EXPECT_GT(database_->Number("SELECT count(*) FROM (" + raw + ") r"), 10'000);
+}
+
+// More rows than the sample that says which keys there are, and odd ones among
+// those that it does not see.
+TEST_F(RollupsOf, ValuesThatTheSampleDoesNotShow) {
+  Make(TelemetryTable::kPlain, 3'000);
+  policy_.partitioning.state = Partitioning::State::kDisabled;
+  const std::string tiny = "0." + std::string(330, '0') + "1";
+  const std::string huge = "2" + std::string(308, '0');
+  for (const std::string& metrics :
+       {std::string(R"({"battery_v": "12.5"})"), std::string(R"({"battery_v": "1e400", "temperature_c": 1})"),
+        std::string(R"({"battery_v": "solar", "temperature_c": true})"), R"({"battery_v": )" + tiny + "}",
+        R"({"battery_v": )" + huge + R"(, "humidity_pct": 2})", R"({"battery_v": -)" + huge + "}",
+        std::string(R"({"": 1, "a%1$s": 2, "k\"'; --": 3, "ключ": 4, "pc.x1": 5})"), std::string("[1, 2]"),
+        std::string("7"), std::string("null"), std::string(R"("battery_v")"), std::string("{}"),
+        R"({")" + std::string(200, 'k') + R"(": 1})", std::string(R"({"battery_v": {"a": 1}, "new": [1]})"),
+        std::string(R"({"battery_v": "NaN", "temperature_c": "+5e0"})")}) {
+    Insert("2026-07-0" + std::to_string(1 + inserted_ % 3) + " 10:30+00", metrics, inserted_ % 2);
+  }
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(Wrong(), 0);
+  EXPECT_EQ(database_->Number("SELECT skipped_values FROM partition_controller.rollups"), 5);
+  // The same from a list of keys, and from columns.
+  policy_.rollups[0].keys = {"battery_v", "", "pc.x1", "a%1$s"};
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(database_->Number(
+                "SELECT count(*) FROM ((SELECT * FROM truth('-infinity') WHERE metric_key IN "
+                "('battery_v', '', 'pc.x1', 'a%1$s') EXCEPT ALL SELECT device_id, metric_key, bucket_ts, "
+                "sample_count, min_value, max_value, sum_value FROM telemetry_rollups_hourly)) d"),
+            0);
+  EXPECT_EQ(database_->Column("SELECT DISTINCT metric_key FROM telemetry_rollups_hourly ORDER BY 1"),
+            (std::vector<std::string>{"", "a%1$s", "battery_v", "pc.x1"}));
+  database_->Sql("ALTER TABLE telemetry_points ADD COLUMN level real");
+  database_->Sql("UPDATE telemetry_points SET level = length(id) WHERE ts > '2026-07-01'");
+  policy_.rollups[0].jsonb.clear();
+  policy_.rollups[0].keys.clear();
+  policy_.rollups[0].columns = {"level"};
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(
+      database_->Value(
+          "SELECT concat_ws(' ', sum(sample_count), sum(sum_value)) FROM telemetry_rollups_hourly"),
+      database_->Value("SELECT concat_ws(' ', count(level), sum(level::numeric)) FROM telemetry_points"));
+}
+
 TEST_F(RollupsOf, TruncatedInATransactionOfItsOwnSnapshot) {
   Make(TelemetryTable::kPartitioned, 300);
   ASSERT_EQ(TroubleWith(Run()), "");

@@ -180,10 +180,16 @@ TEST_F(PlanOfRollups, HoldRemovalsUntilTheyAreFilled) {
   retention.keep = {60, CalendarDuration::Unit::kDay};
   retention.action = Retention::Action::kDetach;
   world_.policy().retention = retention;
+  // Nor before they were compared with it.
+  Plan plan = world_.MakePlan();
+  EXPECT_THAT(KindsOf(plan), testing::AllOf(Contains("prove_rollup"), Not(Contains("detach_partition"))));
+  ASSERT_FALSE(plan.waiting.empty());
+  EXPECT_EQ(plan.waiting[0].reason, "its rollups are compared with it first");
+  for (const Partition& partition : world_.table().partitions) state().proved.push_back(partition.oid);
   EXPECT_THAT(KindsOf(world_.MakePlan()), Contains("detach_partition"));
   state().filled = false;
   state().filled_from = At("2026-08-01T01:00:00Z");
-  Plan plan = world_.MakePlan();
+  plan = world_.MakePlan();
   EXPECT_THAT(KindsOf(plan), Not(Contains("detach_partition")));
   ASSERT_EQ(plan.waiting.size(), 1U);
   EXPECT_THAT(plan.waiting[0].reason, HasSubstr("the rollup hourly has not taken it in yet"));
@@ -191,6 +197,7 @@ TEST_F(PlanOfRollups, HoldRemovalsUntilTheyAreFilled) {
   EXPECT_THAT(KindsOf(world_.MakePlan()), Contains("detach_partition"));
   // What is not wanted, or not waited for, holds nothing.
   state().filled_from.reset();
+  state().proved.clear();
   world_.policy().retention->after_rollup = false;
   EXPECT_THAT(KindsOf(world_.MakePlan()), Contains("detach_partition"));
   world_.policy().retention->after_rollup = true;

@@ -311,8 +311,8 @@ void Members(Io& io, RollupTarget& t) {
 template <typename Io>
 void Members(Io& io, RollupState& s) {
   auto& [name, state, suffix, shape, source, target_oid, table, target, intact, filled_from, filled,
-         oldest_row, dirty, oldest_dirty, oldest_bucket, audited_at, points, late_points, skipped_values,
-         audited, mismatches] = s;
+         oldest_row, dirty, oldest_dirty, oldest_bucket, audited_at, proved, points, late_points,
+         skipped_values, audited, mismatches] = s;
   io("name", name);
   io("state", state);
   io("suffix", suffix);
@@ -329,6 +329,7 @@ void Members(Io& io, RollupState& s) {
   io("oldestDirty", oldest_dirty);
   io("oldestBucket", oldest_bucket);
   io("auditedAt", audited_at);
+  io("proved", proved);
   io("points", points);
   io("latePoints", late_points);
   io("skippedValues", skipped_values);
