@@ -44,7 +44,8 @@ class RollupReader {
         "filled_from = "
         "'-infinity', CASE WHEN pg_catalog.isfinite(filled_from) THEN (extract(epoch FROM filled_from) * "
         "1000000)::bigint END, (extract(epoch FROM oldest_row) * 1000000)::bigint, points, late_points, "
-        "skipped_values, audited, mismatches, (extract(epoch FROM audited_at) * 1000000)::bigint FROM "
+        "skipped_values, audited, mismatches, (extract(epoch FROM audited_at) * 1000000)::bigint, "
+        "(extract(epoch FROM started_at) * 1000000)::bigint FROM "
         "partition_controller.rollups WHERE table_oid = $1::oid "
         "ORDER BY "
         "name",
@@ -70,6 +71,7 @@ class RollupReader {
       state.audited = Number(row[14]);
       state.mismatches = Number(row[15]);
       if (row[16]) state.audited_at = Micros(row[16]);
+      state.started_at = Micros(row[17]);
       const Result proofs = session_.Query(
           "SELECT partition_oid FROM partition_controller.proofs WHERE suffix = $1 AND proved_at IS NOT NULL "
           "ORDER "

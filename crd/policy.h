@@ -82,6 +82,7 @@ struct Rollup {
   std::vector<std::string> columns;
   std::chrono::milliseconds settle{300'000};
   std::optional<CalendarDuration> keep;  // absent: for ever
+  bool merge_late = true;                // false: what is sealed changes no more
   bool operator==(const Rollup&) const = default;
 };
 

@@ -118,6 +118,7 @@ Rollup ReadRollup(Reader* reader, const Node& node, const DecodeContext& context
       reader->Clock(fields.Get("settle"), std::chrono::milliseconds(0), std::chrono::hours(24 * 7))
           .value_or(rollup.settle);
   rollup.keep = reader->Calendar(fields.Get("keep"), 1);
+  reader->Choose<bool>(fields.Get("lateData"), {{"Merge", true}, {"Refuse", false}}, &rollup.merge_late);
   return rollup;
 }
 

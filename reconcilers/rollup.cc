@@ -26,7 +26,9 @@ std::string RollupShape(const Rollup& rollup) {
 }
 
 std::string RollupSource(const Rollup& rollup) {
-  return nlohmann::json({rollup.jsonb, rollup.keys, rollup.columns}).dump();
+  nlohmann::json source = {rollup.jsonb, rollup.keys, rollup.columns};
+  if (!rollup.merge_late) source.push_back("Refuse");
+  return source.dump();
 }
 
 std::string RollupSuffix(Oid table, const Rollup& rollup) {

@@ -64,6 +64,7 @@ struct RollupState {
   std::optional<Instant> filled_from;  // nothing: no bucket is made
   bool filled = false;                 // all buckets are made
   std::optional<Instant> oldest_row;   // of the table, when filling began
+  std::optional<Instant> started_at;   // when filling began
   std::int64_t dirty = 0;              // buckets that are to be computed again
   std::optional<Instant> oldest_dirty;
   std::optional<Instant> oldest_bucket;  // in the target, where the rollup has a keep

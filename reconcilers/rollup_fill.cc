@@ -147,8 +147,8 @@ std::vector<std::string> RollupSql::Fill(const std::vector<Range>& partitions) c
       " AS has_base FROM there p), seen AS MATERIALIZED (SELECT f.*, NOT f.has_base AND (f.sealer IS NOT "
       "NULL "
       "OR (NOT f.raw AND ($3 OR (NOT $4 AND " +
-      Deserted("f.bucket_ts", partitions) +
-      ")))) AS keep_stored FROM flagged f WHERE f.raw OR f.has_base OR f.sealer IS NULL)" + Tail(false) +
+      Deserted("f.bucket_ts", partitions) + ")))) AS keep_stored FROM flagged f WHERE " +
+      (rollup_.merge_late ? "f.raw OR f.has_base OR f.sealer IS NULL)" : "f.sealer IS NULL)") + Tail(false) +
       ", noted AS (UPDATE partition_controller.rollups SET skipped_values = skipped_values "
       "OPERATOR(pg_catalog.+) (SELECT coalesce(pg_catalog.sum(skipped), 0)::bigint FROM groups) WHERE suffix "
       "OPERATOR(pg_catalog.=) " +
@@ -219,9 +219,10 @@ std::vector<std::string> RollupSql::Prove(const ProveRollup& a) const {
       "found EXCEPT "
       "ALL SELECT * FROM wanted)) d), wrong AS MATERIALIZED (SELECT d.* FROM differ d WHERE NOT EXISTS "
       "(SELECT FROM " +
-      marks_ + " m WHERE " + Same("m", "d") + " AND m.bucket_ts = d.bucket_ts) AND NOT (" +
-      Sealed("d.bucket_ts") + " AND NOT " + Based("d") + ")" + (a.expired ? " AND d.bucket_ts >= " + Literal(*a.expired) : std::string()) + "), marked AS (INSERT INTO " + marks_ + " (" +
-      Dims("") + ", bucket_ts, points) SELECT " + Dims("") +
+      marks_ + " m WHERE " + Same("m", "d") + " AND m.bucket_ts = d.bucket_ts)" + Open("d.bucket_ts") +
+      " AND NOT (" + Sealed("d.bucket_ts") + " AND NOT " + Based("d") + ")" +
+      (a.expired ? " AND d.bucket_ts >= " + Literal(*a.expired) : std::string()) +
+      "), marked AS (INSERT INTO " + marks_ + " (" + Dims("") + ", bucket_ts, points) SELECT " + Dims("") +
       ", bucket_ts, 0 FROM wrong), noted AS (UPDATE partition_controller.rollups SET audited = audited + "
       "(SELECT "
       "pg_catalog.count(*) FROM (SELECT DISTINCT " +

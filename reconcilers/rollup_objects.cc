@@ -108,9 +108,10 @@ std::vector<std::string> RollupSql::CreateView() const {
                              ") THEN timestamptz 'infinity' ELSE " + Filled() + " END)";
   const std::string dirty = "(SELECT DISTINCT " + Dims("m.") + ", m.bucket_ts FROM " + marks_ +
                             " m WHERE NOT m.held AND m.bucket_ts OPERATOR(pg_catalog.>) " + kAllBuckets +
-                            " AND m.bucket_ts OPERATOR(pg_catalog.>=) " + filled + ")";
-  const std::string is_dirty = "EXISTS (SELECT FROM " + marks_ + " m WHERE " + Same("m", "t") +
-                               " AND m.bucket_ts OPERATOR(pg_catalog.=) t.bucket_ts AND NOT m.held)";
+                            " AND m.bucket_ts OPERATOR(pg_catalog.>=) " + filled + Open("m.bucket_ts") + ")";
+  const std::string is_dirty = "(EXISTS (SELECT FROM " + marks_ + " m WHERE " + Same("m", "t") +
+                               " AND m.bucket_ts OPERATOR(pg_catalog.=) t.bucket_ts AND NOT m.held)" +
+                               Open("t.bucket_ts") + ")";
   const std::string unfilled = "t.bucket_ts OPERATOR(pg_catalog.<) " + filled;
   const std::string stored = Dims("t.") +
                              ", t.metric_key::text, t.bucket_ts, t.sample_count::bigint, t.min_value, "
@@ -123,19 +124,19 @@ std::vector<std::string> RollupSql::CreateView() const {
                                   Document("q.") + " AS document FROM " + table_ + " q WHERE " + filled +
                                   " OPERATOR(pg_catalog.>) '-infinity' AND q." + time_ +
                                   " OPERATOR(pg_catalog.<) least(" + filled + ", " + kLastTime + ") AND " +
-                                  Valid("q.") + ") r CROSS JOIN " + Values();
-  const std::string parts = "SELECT " + key + ", n, lo, hi, total FROM (" + Groups(of_mark, "s.bucket_ts") +
-                            ") g WHERE n OPERATOR(pg_catalog.>) 0 UNION ALL SELECT " + key +
-                            ", n, lo, hi, total FROM (" + Groups(of_unfilled, "r.bucket_ts") +
-                            ") g WHERE n OPERATOR(pg_catalog.>) 0 UNION ALL SELECT " + Dims("t.") +
-                            ", t.bucket_ts, t.metric_key, t.n, t.lo, t.hi, t.total FROM " + base_ +
-                            " t WHERE t.metric_key IS NOT NULL AND " + Away("t.source") + " AND (" +
-                            unfilled + " OR " + is_dirty + ") UNION ALL SELECT " + Dims("t.") +
-                            ", t.bucket_ts, t.metric_key, t.sample_count::bigint, t.min_value, t.max_value, "
-                            "coalesce(t.sum_value, t.avg_value::text::numeric OPERATOR(pg_catalog.*) "
-                            "t.sample_count) FROM " +
-                            target_ + " t WHERE (" + unfilled + " OR " + is_dirty + ") AND " +
-                            Sealed("t.bucket_ts") + " AND NOT " + Based("t");
+                                  Valid("q.") + Open(Bucket("q." + time_)) + ") r CROSS JOIN " + Values();
+  const std::string parts =
+      "SELECT " + key + ", n, lo, hi, total FROM (" + Groups(of_mark, "s.bucket_ts") +
+      ") g WHERE n OPERATOR(pg_catalog.>) 0 UNION ALL SELECT " + key + ", n, lo, hi, total FROM (" +
+      Groups(of_unfilled, "r.bucket_ts") + ") g WHERE n OPERATOR(pg_catalog.>) 0 UNION ALL SELECT " +
+      Dims("t.") + ", t.bucket_ts, t.metric_key, t.n, t.lo, t.hi, t.total FROM " + base_ +
+      " t WHERE t.metric_key IS NOT NULL AND " + Away("t.source") + Open("t.bucket_ts") + " AND (" +
+      unfilled + " OR " + is_dirty + ") UNION ALL SELECT " + Dims("t.") +
+      ", t.bucket_ts, t.metric_key, t.sample_count::bigint, t.min_value, t.max_value, "
+      "coalesce(t.sum_value, t.avg_value::text::numeric OPERATOR(pg_catalog.*) "
+      "t.sample_count) FROM " +
+      target_ + " t WHERE (" + unfilled + " OR " + is_dirty + ") AND " + Sealed("t.bucket_ts") +
+      (rollup_.merge_late ? " AND NOT " + Based("t") : std::string());
   const std::string view = QuoteName(schema_, rollup_.table + "_live");
   return {"CREATE OR REPLACE VIEW " + view + " AS SELECT " + stored + "t.avg_value, t.sum_value FROM " +
               target_ + " t WHERE NOT (" + unfilled + ") AND NOT " + is_dirty + " UNION ALL SELECT " +

@@ -160,8 +160,9 @@ std::string RollupSql::BeforeDelete(const std::string& leaf, Oid oid, const Rang
               ";\n  END IF;\n";
     }
   }
-  const std::string rows = " FROM ONLY " + leaf + " r WHERE r." + time_ + " < upto AND " + Valid("r.");
   const std::string bucket = Bucket("r." + time_);
+  const std::string rows =
+      " FROM ONLY " + leaf + " r WHERE r." + time_ + " < upto AND " + Valid("r.") + Open(bucket);
   // Rows that came past the triggers after their bucket was sealed: what is
   // stored becomes its base, and they are added to it.
   text +=

@@ -131,6 +131,10 @@ std::string RollupSql::Sealed(const std::string& bucket) const {
   return "EXISTS (SELECT" + SealsOver(bucket) + ")";
 }
 
+std::string RollupSql::Open(const std::string& bucket) const {
+  return rollup_.merge_late ? std::string() : " AND NOT " + Sealed(bucket);
+}
+
 std::string RollupSql::Sealer(const std::string& bucket) const {
   return "(SELECT CASE WHEN z.by_rows THEN 0::pg_catalog.oid ELSE z.partition_oid END" + SealsOver(bucket) +
          " ORDER BY z.sealed_at LIMIT 1)";
@@ -259,7 +263,8 @@ std::string RollupSql::Consume(const std::string& which, int most,
          " AS next_ts, " + Sealer("p.bucket_ts") + " AS sealer, " + Based("p") +
          " AS has_base FROM picked p), seen AS MATERIALIZED (SELECT " + Dims("") +
          ", bucket_ts, next_ts, sealer, sealer IS NOT NULL AND NOT has_base AS keep_stored FROM flagged" +
-         (expired ? " WHERE bucket_ts OPERATOR(pg_catalog.>=) " + Literal(*expired) : std::string()) +
+         " WHERE " + (rollup_.merge_late ? "true" : "sealer IS NULL") +
+         (expired ? " AND bucket_ts OPERATOR(pg_catalog.>=) " + Literal(*expired) : std::string()) +
          "), taken AS "
          "(DELETE "
          "FROM " +
@@ -315,8 +320,8 @@ std::string RollupSql::Audit(Instant settled, const std::optional<Instant>& expi
          ") y), chosen AS MATERIALIZED (SELECT p.* FROM picked p WHERE p.bucket_ts OPERATOR(pg_catalog.<) " +
          before +
          (expired ? " AND p.bucket_ts OPERATOR(pg_catalog.>=) " + Literal(*expired) : std::string()) +
-         " AND " + clean + " AND NOT (" + Sealed("p.bucket_ts") + " AND NOT " + Based("p") + ")), raw AS (" +
-         Groups(rows, "s.bucket_ts") + "), truth AS (SELECT " + keyed +
+         " AND " + clean + Open("p.bucket_ts") + " AND NOT (" + Sealed("p.bucket_ts") + " AND NOT " +
+         Based("p") + ")), raw AS (" + Groups(rows, "s.bucket_ts") + "), truth AS (SELECT " + keyed +
          ", pg_catalog.sum(n)::bigint AS n, pg_catalog.min(lo) AS lo, pg_catalog.max(hi) AS hi, "
          "pg_catalog.sum(total) AS total FROM (SELECT " +
          keyed + ", n, lo, hi, total FROM raw WHERE n OPERATOR(pg_catalog.>) 0 UNION ALL SELECT " +

@@ -125,6 +125,8 @@ class RollupSql {
   std::string Away(const std::string& partition) const;
   std::string SealsOver(const std::string& bucket) const;
   std::string Sealed(const std::string& bucket) const;
+  // " AND ..." where late points are refused: the bucket takes any.
+  std::string Open(const std::string& bucket) const;
   // The source of a base that is made of what is stored; NULL if not sealed.
   std::string Sealer(const std::string& bucket) const;
   std::string RowsOf(const std::string& low, const std::string& upto) const;

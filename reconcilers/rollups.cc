@@ -219,9 +219,9 @@ void Keep(Planning& p, const Rollup& rollup, RollupState state) {
   }
   Expire(p, rollup, state);
   if (!state.audited_at || *state.audited_at + kAuditEvery <= p.server.time) {
-    p.Do(
-        AuditRollup{rollup.name, BucketStart(rollup, p.removal_at - rollup.settle), RollupExpiredBefore(p, rollup)},
-        "what bypasses the triggers is found by counting");
+    p.Do(AuditRollup{rollup.name, BucketStart(rollup, p.removal_at - rollup.settle),
+                     RollupExpiredBefore(p, rollup)},
+         "what bypasses the triggers is found by counting");
   }
 }
 
@@ -241,7 +241,8 @@ void RefreshRollups(Planning& p) {
     p.WakeAt(NextBucket(*rollup, settled) + rollup->settle);
     if (!state.intact || state.shape != RollupShape(*rollup)) continue;
     if (!state.oldest_dirty || *state.oldest_dirty >= BucketStart(*rollup, settled)) continue;
-    p.Do(RefreshRollup{rollup->name, BucketStart(*rollup, settled), RollupExpiredBefore(p, *rollup), state.dirty},
+    p.Do(RefreshRollup{rollup->name, BucketStart(*rollup, settled), RollupExpiredBefore(p, *rollup),
+                       state.dirty},
          "rows came, changed or went since they were computed");
   }
 }

@@ -80,6 +80,7 @@ class Judge {
   Condition Unknown(const char* type) const;
   std::string Due() const;
   bool MayBeUndone(const Action& action) const;
+  std::string Progress(const RollupState& state) const;
   Backlog RemovalsLeft() const;
 
   // Whether a step is due that is not done again and again anyway.
@@ -95,6 +96,17 @@ class Judge {
   const bool has_table_;
   const Table table_;  // nameless if there is none
 };
+
+// "40s", "12m", "3h", "2d": one unit is enough for a guess.
+std::string RoughTime(double seconds) {
+  const auto whole = [](double count, const char* unit) {
+    return std::to_string(static_cast<std::int64_t>(count + 0.5)) + unit;
+  };
+  if (seconds < 100) return whole(seconds, "s");
+  if (seconds < 100 * 60) return whole(seconds / 60, "m");
+  if (seconds < 48 * 3600) return whole(seconds / 3600, "h");
+  return whole(seconds / 86400, "d");
+}
 
 // Every refusal, the worst first: it gives the reason.
 Condition Judge::Refused(const char* type, const char* status) const {
@@ -317,6 +329,23 @@ Condition Judge::Converted() const {
              : no("Prepared", "The partitioned table stands beside the plain one.");
 }
 
+// " (down to 2026-05-01T00:00:00Z, 40 %, about 2h left)".
+std::string Judge::Progress(const RollupState& state) const {
+  if (!state.filled_from) return "";
+  std::string text = " (down to " + ToString(*state.filled_from);
+  if (state.oldest_row && state.started_at && *state.oldest_row < *state.started_at &&
+      outlook_.now > *state.started_at) {
+    using Seconds = std::chrono::duration<double>;
+    const double done = std::clamp(
+        Seconds(*state.started_at - *state.filled_from) / Seconds(*state.started_at - *state.oldest_row), 0.0,
+        1.0);
+    text += ", " + std::to_string(static_cast<int>(done * 100)) + " %";
+    const double left = Seconds(outlook_.now - *state.started_at).count() * (1 - done) / done;
+    if (done >= 0.01) text += ", about " + RoughTime(left) + " left";
+  }
+  return text + ")";
+}
+
 Condition Judge::RollupsCurrent() const {
   if (policy_.rollups.empty())
     return Make("RollupsCurrent", "True", "Disabled", "The policy has no rollups.");
@@ -333,8 +362,7 @@ Condition Judge::RollupsCurrent() const {
     if (state == table_.rollups.end() || !state->intact) {
       missing.push_back(rollup.name);
     } else if (!state->filled) {
-      filling.push_back(rollup.name +
-                        (state->filled_from ? " (down to " + ToString(*state->filled_from) + ")" : ""));
+      filling.push_back(rollup.name + Progress(*state));
     } else if (state->oldest_dirty && NextBucket(rollup, *state->oldest_dirty) + rollup.settle +
                                               policy_.schedule.period + kRefreshing <
                                           outlook_.now) {

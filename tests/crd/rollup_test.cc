@@ -35,7 +35,8 @@ std::vector<std::string> With(const std::string& key = "", const std::string& va
 TEST(Rollups, AreKept) {
   const Decoded decoded = Decode(Minimal() + R"(  partitioning: {timeZone: Europe/Berlin}
   rollups:
-  - {name: hourly, interval: 90m, table: h, dimensions: [d, e], source: {jsonb: m, keys: [a]}, settle: 0s, keep: 2y}
+  - {name: hourly, interval: 90m, table: h, dimensions: [d, e], source: {jsonb: m, keys: [a]}, settle: 0s, keep: 2y,
+     lateData: Refuse}
   - {name: daily, state: Paused, interval: 1d, table: t, dimensions: [d], source: {columns: [x, y]}}
   - {name: utc, interval: 1d, timeZone: UTC, table: u, dimensions: [d], source: {jsonb: m}}
 )");
@@ -50,6 +51,7 @@ TEST(Rollups, AreKept) {
   hourly.keys = {"a"};
   hourly.settle = std::chrono::milliseconds(0);
   hourly.keep = CalendarDuration{2, CalendarDuration::Unit::kYear};
+  hourly.merge_late = false;
   Rollup daily;
   daily.name = "daily";
   daily.enabled = false;
@@ -99,6 +101,9 @@ TEST(Rollups, AreCheckedInFull) {
   EXPECT_THAT(With("settle", "5"), SizeIs(1));
   EXPECT_THAT(With("keep", "2y"), IsEmpty());
   EXPECT_THAT(With("keep", "0d"), SizeIs(1));
+  EXPECT_THAT(With("lateData", "Merge"), IsEmpty());
+  EXPECT_THAT(With("lateData", "Drop"),
+              ElementsAre(HasSubstr("lateData must be Merge or Refuse, not 'Drop'")));
 }
 
 TEST(Rollups, HaveOneSource) {

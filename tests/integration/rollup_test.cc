@@ -561,6 +561,42 @@ TEST_F(RollupsOfAll, APartitionThatLostRowsAndGotLateOnesLeavesAndComesBack) {
   }
 }
 
+TEST_F(RollupsOfAll, LatePointsAreRefusedWhereThePolicySaysSo) {
+  Make(TelemetryTable::kPartitioned);
+  policy_.rollups[0].merge_late = false;
+  policy_.retention = Keep("20d", Retention::Action::kDrop, "24h");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  const auto held = [&](const std::string& table) {
+    return database_->Value(
+        "SELECT md5(string_agg(r::text, ',' ORDER BY device_id, metric_key, bucket_ts)) FROM "
+        "(SELECT device_id, metric_key, bucket_ts, sample_count, min_value, max_value, sum_value "
+        "FROM " +
+        table + " WHERE bucket_ts < '2026-06-01') r");
+  };
+  const std::string before = held("telemetry_rollups_hourly");
+  Insert("2026-05-20 10:30+00", R"({"battery_v": 2})");
+  EXPECT_EQ(held("telemetry_rollups_hourly_live"), before);
+  ASSERT_EQ(TroubleWith(Run()), "");
+  Insert("2026-05-20 10:40+00", R"({"battery_v": 2})");
+  database_->Sql("UPDATE telemetry_points SET metrics = '{}' WHERE ts < '2026-06-01'");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(held("telemetry_rollups_hourly"), before);
+  EXPECT_EQ(held("telemetry_rollups_hourly_live"), before);
+  EXPECT_EQ(database_->Number("SELECT late_points FROM partition_controller.rollups"), 2);
+  // Also when all is computed again, and when they expire.
+  database_->Sql("DROP TRIGGER partition_controller_hourly_i ON telemetry_points");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  policy_.retention->undo_window = {0, CalendarDuration::Unit::kHour};
+  ASSERT_EQ(TroubleWith(Run(kNow + std::chrono::hours(26))), "");
+  EXPECT_EQ(database_->Number("SELECT count(*) FROM telemetry_points WHERE ts < '2026-06-01'"), 0);
+  EXPECT_EQ(held("telemetry_rollups_hourly"), before);
+  EXPECT_EQ(held("telemetry_rollups_hourly_live"), before);
+  // What is not sealed takes any.
+  Insert("2026-07-01 10:30+00", R"({"battery_v": 2})");
+  ASSERT_EQ(TroubleWith(Run(kNow + std::chrono::hours(26))), "");
+  EXPECT_EQ(Wrong("2026-06-01"), 0);
+}
+
 // An undo by hand: nobody tells the rollup.
 TEST_F(RollupsOfAll, APartitionIsAttachedByHand) {
   Make(TelemetryTable::kPartitioned);

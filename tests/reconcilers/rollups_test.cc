@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "reconcilers/plan.h"
+#include "reconcilers/status.h"
 #include "tests/support/world.h"
 
 namespace partition_controller {
@@ -172,6 +173,35 @@ TEST_F(PlanOfRollups, AuditsAndItsOwnRetentionComeInTime) {
   const Plan plan = world_.MakePlan();
   ASSERT_THAT(KindsOf(plan), ElementsAre("expire_rollup"));
   EXPECT_EQ(std::get<ExpireRollup>(plan.steps[0].action).cutoff, At("2026-10-23T20:00:00Z"));
+}
+
+TEST_F(PlanOfRollups, TellHowFarTheyAre) {
+  Kept();
+  const auto said = [&] {
+    for (const Condition& one :
+         ConditionsOf(world_.policy(), world_.Read(), world_.MakePlan(), std::nullopt)) {
+      if (one.type == "RollupsCurrent") return one.status + "/" + one.reason + ": " + one.message;
+    }
+    return std::string();
+  };
+  EXPECT_THAT(said(), HasSubstr("True/AsDeclared"));
+  state().filled = false;
+  EXPECT_EQ(said(), "False/Filling: History is being computed: hourly.");
+  // A quarter of forty days in ten minutes.
+  state().started_at = world_.now() - minutes(10);
+  state().oldest_row = *state().started_at - hours(40 * 24);
+  state().filled_from = *state().started_at - hours(10 * 24);
+  EXPECT_EQ(said(), "False/Filling: History is being computed: hourly (down to " +
+                        ToString(*state().filled_from) + ", 25 %, about 30m left).");
+  state().filled_from = *state().started_at;
+  EXPECT_THAT(said(), HasSubstr(", 0 %)."));
+  state().filled_from = *state().oldest_row - hours(1);
+  EXPECT_THAT(said(), HasSubstr(", 100 %, about 0s left)."));
+  state().filled = true;
+  state().oldest_dirty = world_.now() - hours(5);
+  EXPECT_THAT(said(), HasSubstr("False/Behind"));
+  state().intact = false;
+  EXPECT_EQ(said(), "False/NotKept: Not kept: hourly.");
 }
 
 TEST_F(PlanOfRollups, HoldRemovalsUntilTheyAreFilled) {

@@ -311,7 +311,7 @@ void Members(Io& io, RollupTarget& t) {
 template <typename Io>
 void Members(Io& io, RollupState& s) {
   auto& [name, state, suffix, shape, source, target_oid, table, target, intact, filled_from, filled,
-         oldest_row, dirty, oldest_dirty, oldest_bucket, audited_at, proved, points, late_points,
+         oldest_row, started_at, dirty, oldest_dirty, oldest_bucket, audited_at, proved, points, late_points,
          skipped_values, audited, mismatches] = s;
   io("name", name);
   io("state", state);
@@ -325,6 +325,7 @@ void Members(Io& io, RollupState& s) {
   io("filledFrom", filled_from);
   io("filled", filled);
   io("oldestRow", oldest_row);
+  io("startedAt", started_at);
   io("dirty", dirty);
   io("oldestDirty", oldest_dirty);
   io("oldestBucket", oldest_bucket);
