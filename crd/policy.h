@@ -15,6 +15,7 @@
 namespace partition_controller {
 
 struct SecretRef {
+  std::string name_space;  // the policy's: a Secret of the same name elsewhere is another one
   std::string name;
   std::string key = "uri";
   bool operator==(const SecretRef&) const = default;

@@ -77,7 +77,7 @@ TEST(ConnectionTest, AFifoWithoutAWriterHoldsNobodyUp) {
 
 TEST(ConnectionTest, ASecretNeedsTheCluster) {
   ConnectionSpec spec;
-  spec.secret_ref = SecretRef{"edgewatch-db", "uri"};
+  spec.secret_ref = SecretRef{"edgewatch", "edgewatch-db", "uri"};
   EXPECT_EQ(ProblemOf(spec),
             "secretRef needs --kubernetes, which is not available in this version; use env or file");
 }
