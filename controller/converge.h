@@ -43,8 +43,8 @@ struct Situation {
 struct Conduct {
   const Operations& operations;
   Clock& clock;
-  std::optional<Instant> preview;  // --now
-  const std::vector<std::string>& acknowledged;
+  std::optional<Instant> preview;         // --now
+  std::vector<std::string> acknowledged;  // hashes of plans that somebody consented to
   const std::string& holder;
   std::stop_token stop;
   int max_rounds = 16;  // so that one policy does not keep the others waiting

@@ -1,5 +1,7 @@
 #include "controller/snapshot.h"
 
+#include <algorithm>
+
 namespace partition_controller {
 
 namespace {
@@ -20,7 +22,22 @@ void Observe(const Policy& policy, const Catalog& catalog, const Plan& plan, Pol
   state->outlook = plan.outlook;
   state->conversion_progress = ConversionProgress(policy, catalog);
   state->pending.assign(Kinds().size(), 0);
-  for (const Step& step : plan.steps) ++state->pending[step.action.index()];
+  state->due.clear();
+  for (const Step& step : plan.steps) {
+    ++state->pending[step.action.index()];
+    if (Routine(step.action)) continue;
+    const std::string kind = Kind(step.action);
+    const auto known =
+        std::find_if(state->due.begin(), state->due.end(), [&](const auto& d) { return d.first == kind; });
+    if (known == state->due.end()) {
+      state->due.emplace_back(kind, 1);
+    } else {
+      ++known->second;
+    }
+  }
+  state->waiting = static_cast<int>(plan.waiting.size());
+  state->plan_hash = plan.hash;
+  state->needs_acknowledgement = plan.needs_acknowledgement;
   state->partitioned = catalog.table && catalog.table->kind == Table::Kind::kPartitioned;
   state->rollups.clear();
   if (catalog.table) {

@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "controller/mutex.h"
@@ -52,6 +53,12 @@ struct PolicyState {
   std::vector<RollupFigures> rollups;         // enabled ones
   Outlook outlook;
   std::vector<int> pending;  // steps that are due, by the index of Kinds()
+  // The same without what is done again and again anyway, by kind.
+  std::vector<std::pair<std::string, int>> due;
+  int waiting = 0;
+  std::string plan_hash;
+  bool needs_acknowledgement = false;
+  Origin origin;  // of the policy that was looked at, also in vain
   std::vector<Condition> conditions;
   std::optional<Instant> last_run;
   std::optional<Instant> next_run;  // nothing: at work on it

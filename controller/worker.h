@@ -48,8 +48,8 @@ class Worker {
   // deleted, and their tables are released.  False if the worker has ended.
   bool SetPolicies(const std::vector<Policy>& policies, const std::set<PolicyKey>& existing);
 
-  // Makes every policy due.
-  void ReconcileNow();
+  // Makes every policy due; with a new session if `reconnect`.
+  void ReconcileNow(bool reconnect = false);
 
   // Until `stop`, or until there is nothing left to look after.
   void Run(const std::stop_token& stop);
@@ -105,6 +105,7 @@ class Worker {
   // Nothing if the policy has changed or gone since the job was taken.
   Entry* Find(const Job& job) PC_REQUIRES(mutex_);
   std::chrono::milliseconds Delay(int failures);
+  bool TakeReconnect();
   void DropSession();
   void Beat();
 
@@ -135,6 +136,7 @@ class Worker {
   std::stop_source wake_ PC_GUARDED_BY(mutex_);       // ends the wait
   int failed_connects_ PC_GUARDED_BY(mutex_) = 0;     // in a row
   Instant not_before_ PC_GUARDED_BY(mutex_){};        // of anything, while the database is away
+  bool reconnect_ PC_GUARDED_BY(mutex_) = false;      // before anything else is done
   Instant last_look_ PC_GUARDED_BY(mutex_){};
   std::optional<Instant> beat_ PC_GUARDED_BY(mutex_);  // nothing: idle
   bool ended_ PC_GUARDED_BY(mutex_) = false;

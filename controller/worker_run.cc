@@ -82,6 +82,11 @@ bool WantsIndex(const Plan& plan) {
          std::any_of(plan.waiting.begin(), plan.waiting.end(), builds);
 }
 
+std::vector<std::string> Acknowledged(std::vector<std::string> hashes, const Policy& policy) {
+  if (!policy.origin.acknowledged.empty()) hashes.push_back(policy.origin.acknowledged);
+  return hashes;
+}
+
 std::string Refusals(const Plan& plan) {
   std::string text;
   for (const Refusal& refusal : plan.refusals) {
@@ -98,6 +103,7 @@ Instant Worker::RunDue(const std::stop_token& stop) {
   if (jobs.empty() && deleted.empty()) return NextDue();
   environment_.metrics.WorkerBusy();
   Beat();
+  if (TakeReconnect()) DropSession();
   const bool reused = session_ != nullptr;
   if (EnsureSession(jobs)) {
     Seen seen = ReadAll(jobs, reused, stop);
@@ -123,7 +129,7 @@ bool Worker::EnsureSession(const std::vector<Job>& jobs) {
     cancellable_ = session_.get();
     return true;
   } catch (const ConnectionProblem& problem) {
-    failure = {"ConnectionNotFound", problem.what(), true};
+    failure = {"ConnectionNotFound", problem.what(), problem.needs_a_person()};
   } catch (const DatabaseError& error) {
     failure = FailureOf(error, Policy{});
   }
@@ -142,8 +148,10 @@ void Worker::LoseSession(const Failure& failure, const std::vector<Job>& jobs) {
   not_before_ = environment_.clock.Now() + delay;
   // What is known about the tables stays known; it only grows old.
   for (auto& [key, entry] : entries_) {
-    environment_.board.Edit(key, [&, failures = ++entry.failures, next = not_before_](PolicyState& state) {
+    environment_.board.Edit(key, [&, failures = ++entry.failures, next = not_before_,
+                                  origin = entry.policy.origin](PolicyState& state) {
       state.tried = true;
+      state.origin = origin;
       state.failures = failures;
       state.conditions = ConditionsOf(failure);
       state.next_run = next;
@@ -277,7 +285,7 @@ Conduct Worker::ConductFor(const Policy& policy, const std::stop_token& stop) {
   return {.operations = environment_.operations,
           .clock = environment_.clock,
           .preview = std::nullopt,
-          .acknowledged = environment_.acknowledged,
+          .acknowledged = Acknowledged(environment_.acknowledged, policy),
           .holder = environment_.holder,
           .stop = stop,
           .on_step = on_step,
@@ -303,7 +311,7 @@ void Worker::BuildElsewhere(const Policy& policy, const std::string& statement) 
     } catch (const DatabaseError& error) {
       failure = FailureOf(error, policy);
     } catch (const ConnectionProblem& problem) {
-      failure = Failure{"ConnectionNotFound", problem.what(), true};
+      failure = Failure{"ConnectionNotFound", problem.what(), problem.needs_a_person()};
     } catch (const std::exception& error) {
       failure = Failure{"InternalError", error.what(), true};
     }
@@ -348,6 +356,7 @@ void Worker::Finish(const Job& job, const Convergence& result, Instant began) {
                                       result.failure ? result.failure : entry->build_failure);
     }
     state.tried = true;
+    state.origin = job.policy.origin;
     state.failures = entry->failures;
     state.last_run = now;
     state.next_run = next;
@@ -372,6 +381,7 @@ void Worker::Fail(const Job& job, const Failure& failure, Instant began) {
   entry->due = now + delay;
   environment_.board.Edit(job.key, [&](PolicyState& state) {
     state.tried = true;
+    state.origin = job.policy.origin;
     state.failures = entry->failures;
     state.conditions = ConditionsOf(failure);
     state.last_run = now;

@@ -150,7 +150,8 @@ TEST(Informer, NeedsNoMoreThanTheNamedObject) {
   const std::string space = Server().CreateNamespace();
   Server().MustKubectl({"create", "role", "one", "-n", space, "--verb=get,list,watch", "--resource=secrets",
                         "--resource-name=db"});
-  Server().MustKubectl({"create", "rolebinding", "one", "-n", space, "--role=one", "--user=controller"});
+  Server().MustKubectl({"create", "rolebinding", "one", "-n", space, "--role=one",
+                        "--serviceaccount=partition-controller:partition-controller"});
   for (const char* name : {"db", "other"}) {
     Server().MustKubectl({"create", "secret", "generic", name, "-n", space, "--from-literal=uri=x"});
   }
@@ -163,7 +164,7 @@ TEST(Informer, NeedsNoMoreThanTheNamedObject) {
   for (int i = 0; i < 2000 && refused.informer.problem().empty(); ++i) {
     std::this_thread::sleep_for(milliseconds(5));
   }
-  EXPECT_THAT(refused.informer.problem(), HasSubstr("is forbidden: User \"controller\" cannot list"));
+  EXPECT_THAT(refused.informer.problem(), HasSubstr("cannot list resource \"secrets\""));
   EXPECT_FALSE(refused.informer.synced());
 }
 

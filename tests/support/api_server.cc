@@ -55,7 +55,9 @@ ApiServer::ApiServer() {
   if (Etcd().empty()) throw std::runtime_error("etcd is not on this machine; scripts/setup installs it");
   MakeCertificates();
   folder_.Write("tokens.csv", Token("admin") + ",admin,1,system:masters\n" + Token("controller") +
-                                  ",controller,2\n" + Token("stranger") + ",stranger,3\n");
+                                  ",system:serviceaccount:partition-controller:partition-controller,2,"
+                                  "system:serviceaccounts\n" +
+                                  Token("stranger") + ",stranger,3\n");
   StartEtcd();
   // Between finding a port free and taking it, another test may take it.
   for (int attempt = 1;; ++attempt) {

@@ -42,7 +42,8 @@ class ApiServer {
   int minor_version() const { return minor_; }
 
   // Anybody can log in with it: `admin` may do everything, any other user only
-  // what RBAC allows.  There are admin, controller and stranger.
+  // what RBAC allows.  There are admin, controller (the service account of
+  // manifests/base) and stranger.
   static std::string Token(const std::string& user) { return "token-of-" + user; }
 
   // A kubeconfig of that user, with its namespace; for another address if
