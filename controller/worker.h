@@ -35,6 +35,10 @@ struct Environment {
   std::vector<std::string> acknowledged;
   std::string holder;  // names this process in the bookkeeping, for people
   unsigned seed = 0;   // of the jitter
+  // Whether this process may work; unset: there is no other.
+  std::function<bool()> leads = nullptr;
+  // After each step, in the worker's thread; must not wait.
+  std::function<void(const Policy&, const StepOutcome&)> on_step = nullptr;
 };
 
 class Worker {
@@ -73,6 +77,7 @@ class Worker {
     Instant due{};
     int failures = 0;                      // in a row
     bool may_own = true;                   // the bookkeeping may name it as the table's keeper
+    bool claimed = false;                  // this process has taken the table over
     std::string refused;                   // what was refused last, so that it is logged once
     std::optional<Failure> build_failure;  // of its last index
   };
@@ -117,6 +122,8 @@ class Worker {
   // `reused`: the session is from an earlier run.
   Seen ReadAll(const std::vector<Job>& jobs, bool reused, const std::stop_token& stop);
   void Reconcile(const Job& job, const Now& now, Catalog catalog, const std::stop_token& stop);
+  // Takes a table over that another process looked after, once.
+  void Claim(const Job& job, const Convergence& result);
   Conduct ConductFor(const Policy& policy, const std::stop_token& stop);
   void BuildElsewhere(const Policy& policy, const std::string& statement);
   void StopBuild(const PolicyKey& key) PC_REQUIRES(mutex_);

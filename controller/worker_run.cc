@@ -168,7 +168,7 @@ void Worker::LoseSession(const Failure& failure, const std::vector<Job>& jobs) {
 
 void Worker::ReleaseDeleted(const std::vector<Policy>& deleted, const std::stop_token& stop) {
   for (const Policy& policy : deleted) {
-    if (!session_) return;
+    if (!session_ || (environment_.leads && !environment_.leads())) return;
     try {
       if (const std::optional<Failure> failure = SayFarewell(*session_, policy, ConductFor(policy, stop))) {
         ReleaseFailed(policy, *failure);
@@ -264,7 +264,11 @@ void Worker::Reconcile(const Job& job, const Now& now, Catalog catalog, const st
     Plan plan = PlanFor(job.policy, catalog, now, conduct);
     const Convergence result =
         Converge(*session_, job.policy, {now, std::move(catalog), std::move(plan)}, conduct);
-    if (result.session_lost && result.failure) LoseSession(*result.failure, {job});
+    if (result.session_lost && result.failure) {
+      LoseSession(*result.failure, {job});
+    } else {
+      Claim(job, result);
+    }
     Finish(job, result, began);
   } catch (const std::exception& error) {
     // A fault of ours: the other policies go on, and this one is tried again.
@@ -275,12 +279,42 @@ void Worker::Reconcile(const Job& job, const Now& now, Catalog catalog, const st
   running_.reset();
 }
 
+void Worker::Claim(const Job& job, const Convergence& result) {
+  if (!environment_.leads || result.failure || result.stopped || result.stood_back) return;
+  {
+    const MutexLock lock(mutex_);
+    Entry* entry = Find(job);
+    if (entry == nullptr || entry->claimed) return;
+  }
+  const std::optional<Table>& table = result.last.catalog.table;
+  if (result.steps.empty()) {
+    // Without an owner there is nobody who could still act as if he were it.
+    const bool ours = table && table->ownership &&
+                      table->ownership->policy_namespace == job.policy.name_space &&
+                      table->ownership->policy_name == job.policy.name;
+    if (!ours || !environment_.leads()) return;
+    try {
+      if (!environment_.operations.take_over(*session_, job.policy, result.last.catalog,
+                                             environment_.holder)) {
+        return;
+      }
+    } catch (const DatabaseError& error) {
+      // The next look tries again.
+      Log(Severity::kWarning, "Could not take table over", Fields(job.policy, {{"error", error.what()}}));
+      return;
+    }
+  }
+  const MutexLock lock(mutex_);
+  if (Entry* entry = Find(job)) entry->claimed = true;
+}
+
 Conduct Worker::ConductFor(const Policy& policy, const std::stop_token& stop) {
   const auto on_step = [this, &policy](const StepOutcome& step, std::size_t, std::size_t, bool ended) {
     Beat();
     if (!ended) return;
     environment_.metrics.StepDone(step);
     LogStep(policy, step);
+    if (environment_.on_step) environment_.on_step(policy, step);
   };
   return {.operations = environment_.operations,
           .clock = environment_.clock,
@@ -289,7 +323,8 @@ Conduct Worker::ConductFor(const Policy& policy, const std::stop_token& stop) {
           .holder = environment_.holder,
           .stop = stop,
           .on_step = on_step,
-          .elsewhere = [this, &policy](const std::string& statement) { BuildElsewhere(policy, statement); }};
+          .elsewhere = [this, &policy](const std::string& statement) { BuildElsewhere(policy, statement); },
+          .leads = environment_.leads};
 }
 
 void Worker::BuildElsewhere(const Policy& policy, const std::string& statement) {
