@@ -10,6 +10,7 @@
 #include "controller/commands.h"
 #include "controller/controller.h"
 #include "controller/credentials.h"
+#include "controller/events.h"
 #include "controller/http_server.h"
 #include "controller/kubernetes.h"
 #include "controller/leader.h"
@@ -59,9 +60,10 @@ class ClusterRun {
       : options_(options),
         around_(around),
         credentials_(std::move(access), around.clock),
-        cluster_(credentials_, around.clock),
-        lease_cluster_(credentials_, around.clock, kLeaseLimits),
         metrics_(board_, around.clock),
+        cluster_(credentials_, around.clock, KubernetesCluster::Limits(), Counting()),
+        lease_cluster_(credentials_, around.clock, kLeaseLimits, Counting()),
+        events_(cluster_, around.clock, around.holder),
         controller_({.clock = around.clock,
                      .board = board_,
                      .metrics = metrics_,
@@ -69,7 +71,12 @@ class ClusterRun {
                      .operations = around.operations,
                      .acknowledged = options.acknowledged,
                      .holder = around.holder,
-                     .seed = std::random_device{}()}),
+                     .seed = std::random_device{}(),
+                     .leads = [this] { return Leads(); },
+                     .on_step =
+                         [this](const Policy& policy, const StepOutcome& step) {
+                           if (auto event = EventOf(policy, step)) events_.Record(*std::move(event));
+                         }}),
         secrets_(cluster_, around.clock, [this](const ObjectKey& key) {
           Log(Severity::kInfo, "Secret has changed",
               {{"secret", key.name}, {"secret_namespace", key.name_space}});
@@ -93,15 +100,16 @@ class ClusterRun {
          {"port", server->port()},
          {"cluster", credentials_.access().server}});
     Follow();
-    Leader leader(lease_cluster_, Identity(), credentials_.access().name_space, options_.lease,
-                  [this] { changed_.Ring(); });
+    leader_.emplace(lease_cluster_, Identity(), credentials_.access().name_space, options_.lease,
+                    [this] { changed_.Ring(); });
     std::jthread writer([this](const std::stop_token& stop) { WriteStatuses(stop); });
     bool lost = false;
     while (!around_.stop.stop_requested() && !lost) {
-      const bool leads = leader.Leads();
+      const bool leads = leader_->Leads();
       lost = leads_ && !leads;
       if (leads && !leads_) Log(Severity::kInfo, "Leading", {{"lease", options_.lease}});
       leads_ = leads;
+      metrics_.SetLeader(options_.lease, leads);
       if (leads) Turn();
       turned_ = around_.clock.Now();
       changed_.WaitUntil(around_.clock, around_.clock.Now() + kPoll, around_.stop);
@@ -119,7 +127,7 @@ class ClusterRun {
     secrets_.SetSecrets({});
     writer.request_stop();
     writer.join();
-    leader.Resign();
+    leader_->Resign();
     return lost ? 1 : 0;
   }
 
@@ -135,6 +143,14 @@ class ClusterRun {
     return around_.connect_with(
         spec, [this](const SecretRef& ref) { return ReadSecret(cluster_, ref, around_.stop); });
   }
+
+  std::function<void(const char*, int)> Counting() {
+    return [this, host = credentials_.access().server.substr(credentials_.access().server.find("//") + 2)](
+               const char* verb, int status) { metrics_.Answered(verb, status, host); };
+  }
+
+  // Asked by workers, of which there are none before there is a leader.
+  bool Leads() const { return leader_ && leader_->Leads(); }
 
   void Follow() {
     std::vector<std::string> namespaces = options_.namespaces;
@@ -179,10 +195,12 @@ class ClusterRun {
   }
 
   void WriteStatuses(const std::stop_token& stop) {
-    StatusWriter writer(cluster_, around_.clock);
+    StatusWriter writer(cluster_, around_.clock, [this](EventNote note) { events_.Record(std::move(note)); });
     while (!stop.stop_requested()) {
-      // What was known of a policy is still true when this process ends.
-      if (leads_) writer.Write(store_.Get(), *board_.Get(), stop);
+      if (leads_) {
+        writer.Write(store_.Get(), *board_.Get(), stop);
+        events_.Flush(stop);
+      }
       written_.WaitUntil(around_.clock, around_.clock.Now() + kPoll, stop);
     }
   }
@@ -201,15 +219,17 @@ class ClusterRun {
   const Options& options_;
   const Surroundings& around_;
   Credentials credentials_;
-  KubernetesCluster cluster_;
-  KubernetesCluster lease_cluster_;
   Board board_;
   Metrics metrics_;
+  KubernetesCluster cluster_;
+  KubernetesCluster lease_cluster_;
+  EventRecorder events_;
   ResourceStore store_;
   Bell changed_;
   Bell written_;
   std::atomic<Instant> turned_{};
   std::atomic<bool> leads_{false};
+  std::optional<Leader> leader_;
   bool synced_ = false;
   ResourceStore::Resources given_;
   Controller controller_;

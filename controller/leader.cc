@@ -5,6 +5,7 @@
 
 #include "controller/clock.h"
 #include "controller/log.h"
+#include "controller/resource.h"
 
 namespace partition_controller {
 namespace {
@@ -31,17 +32,6 @@ std::string Text(const json& object, const char* key) {
 std::int64_t Number(const json& object, const char* key, std::int64_t otherwise) {
   const auto found = object.find(key);
   return found != object.end() && found->is_number_integer() ? found->get<std::int64_t>() : otherwise;
-}
-
-// As Kubernetes writes it: always six digits.
-std::string MicroTime(Instant wall) {
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(wall);
-  const auto rest = std::chrono::duration_cast<std::chrono::microseconds>(wall - seconds).count();
-  std::string text = ToString(Instant(seconds));
-  text.pop_back();
-  std::string digits = std::to_string(rest);
-  digits.insert(0, 6 - std::min<std::size_t>(6, digits.size()), '0');
-  return text + "." + digits + "Z";
 }
 
 Instant Steady() {

@@ -80,6 +80,16 @@ std::string SecretsPath(const std::string& name_space) {
   return "/api/v1/namespaces/" + name_space + "/secrets";
 }
 
+std::string MicroTime(Instant wall) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(wall);
+  const auto rest = std::chrono::duration_cast<std::chrono::microseconds>(wall - seconds).count();
+  std::string text = ToString(Instant(seconds));
+  text.pop_back();
+  std::string digits = std::to_string(rest);
+  digits.insert(0, 6 - std::min<std::size_t>(6, digits.size()), '0');
+  return text + "." + digits + "Z";
+}
+
 Resource ReadResource(const json& object) {
   Resource resource;
   const json& metadata = object.at("metadata");

@@ -18,6 +18,9 @@ namespace partition_controller {
 std::string PoliciesPath(const std::string& name_space);
 std::string SecretsPath(const std::string& name_space);
 
+// A time as Kubernetes writes it where fractions count: always six digits.
+std::string MicroTime(Instant instant);
+
 struct Resource {
   PolicyKey key;
   Origin origin;

@@ -7,6 +7,47 @@ namespace partition_controller {
 
 using nlohmann::json;
 
+namespace {
+
+// A condition as it stands in a status; empty members if it does not.
+struct Standing {
+  std::string status;
+  std::string reason;
+  std::string message;
+};
+
+Standing Find(const json& status, const char* type) {
+  Standing found;
+  if (!status.is_object() || !status.contains("conditions") || !status.at("conditions").is_array())
+    return found;
+  for (const json& condition : status.at("conditions")) {
+    if (!condition.is_object() || condition.value("type", "") != type) continue;
+    found = {condition.value("status", ""), condition.value("reason", ""), condition.value("message", "")};
+  }
+  return found;
+}
+
+// By comparison with what is stored: a controller that starts anew tells nothing
+// a second time.  Trouble that goes away by itself is not worth an event.
+std::optional<EventNote> EventOf(const Resource& resource, const json& before, const json& after) {
+  EventNote note{resource.key, resource.origin.uid, false, "Reconcile", "", ""};
+  const Standing stalled = Find(after, "Stalled");
+  const Standing was_stalled = Find(before, "Stalled");
+  if (stalled.status == "True" && (was_stalled.status != "True" || was_stalled.reason != stalled.reason)) {
+    note.warning = true;
+    note.reason = stalled.reason;
+    note.note = stalled.message;
+    return note;
+  }
+  const Standing ready = Find(after, "Ready");
+  if (ready.status != "True" || Find(before, "Ready").status == "True") return std::nullopt;
+  note.reason = "Ready";
+  note.note = ready.message;
+  return note;
+}
+
+}  // namespace
+
 void StatusWriter::Write(const ResourceStore::Resources& resources, const Snapshot& snapshot,
                          const std::stop_token& stop) {
   std::erase_if(known_, [&](const auto& known) { return !resources.contains(known.first); });
@@ -32,7 +73,9 @@ void StatusWriter::WriteOne(const std::shared_ptr<const Resource>& resource,
   const bool written = wanted && *wanted == known->wanted && there == known->answer;
   if (wanted && *wanted != there && !written) {
     try {
+      const std::optional<EventNote> event = EventOf(*resource, there, *wanted);
       const json answer = cluster_.Call(ApplyStatus(*resource, *wanted), stop);
+      if (event && on_event_) on_event_(*event);
       known->over = resource;
       known->wanted = *wanted;
       known->answer = answer.value("status", json::object());

@@ -4,12 +4,14 @@
 #ifndef PARTITION_CONTROLLER_CONTROLLER_STATUS_WRITER_H_
 #define PARTITION_CONTROLLER_CONTROLLER_STATUS_WRITER_H_
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <stop_token>
 
 #include "controller/clock.h"
 #include "controller/cluster.h"
+#include "controller/events.h"
 #include "controller/resource_store.h"
 #include "controller/snapshot.h"
 
@@ -17,7 +19,10 @@ namespace partition_controller {
 
 class StatusWriter {
  public:
-  StatusWriter(Cluster& cluster, const Clock& clock) : cluster_(cluster), clock_(clock) {}
+  // `on_event` is told when a policy becomes ready, and when it waits for a
+  // person.
+  StatusWriter(Cluster& cluster, const Clock& clock, std::function<void(EventNote)> on_event = nullptr)
+      : cluster_(cluster), clock_(clock), on_event_(std::move(on_event)) {}
 
   // Writes what has changed.  A status that cannot be written is tried again
   // later; it stops no other.
@@ -43,6 +48,7 @@ class StatusWriter {
 
   Cluster& cluster_;
   const Clock& clock_;
+  const std::function<void(EventNote)> on_event_;
   std::map<PolicyKey, Known> known_;
 };
 

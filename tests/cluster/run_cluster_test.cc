@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -155,6 +156,13 @@ TEST_F(RunInCluster, HoldsATableAsItsResourceDeclares) {
   EXPECT_EQ(policy.at("status").at("observedGeneration"), 1);
   EXPECT_EQ(policy.at("status").at("partitions").at("count"), 4);
 
+  const auto described = [&] { return Server().MustKubectl({"describe", "ppol", "points", "-n", space_}); };
+  EXPECT_TRUE(Eventually(
+      [&] { return described().find("The table is as the policy declares") != std::string::npos; }));
+  EXPECT_TRUE(Eventually([&] {
+    return std::regex_search(described(), std::regex("Normal +CreatePartition .*create partition"));
+  })) << described();
+
   // An idle controller writes nothing: it has looked several times since.
   const json version = policy.at("metadata").at("resourceVersion");
   std::this_thread::sleep_for(seconds(4));
@@ -276,6 +284,71 @@ TEST_F(RunInCluster, LooksAfterTheNamespacesThatItIsTold) {
   Start({"--namespace", space_});
   WaitUntilReady(space_);
   EXPECT_EQ(Get(other_space).at("status").at("observedGeneration"), -1);
+}
+
+TEST_F(RunInCluster, ASuccessorWorksAtOnceWhenTheLeaderEnds) {
+  SetSecret(space_, uri_);
+  Apply(Policy(space_));
+  Process& first = Start();
+  WaitUntilReady(space_);
+  Process& second = Start();
+  ASSERT_TRUE(Eventually([&] { return second.Err().find("\"Started\"") != std::string::npos; }));
+  first.Signal(SIGTERM);
+  EXPECT_EQ(first.Wait(), 0);
+  EXPECT_THAT(first.Err(), HasSubstr("Gave the lease back"));
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_TRUE(Eventually([&] { return second.Err().find("\"Leading\"") != std::string::npos; }));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, seconds(10));
+  json policy = Policy(space_);
+  policy["spec"]["partitioning"]["premake"] = 3;
+  Apply(policy);
+  WaitUntilReady(space_);
+  EXPECT_EQ(Partitions(*database_), 5);
+}
+
+// The leader stands still in the middle of a removal for longer than its lease
+// lasts.  Its successor is told to keep the data; what the old one goes on with
+// then must not happen.
+TEST_F(RunInCluster, AnUndeadLeaderRemovesNothing) {
+  database_->Sql(
+      "CREATE TABLE points_2020 PARTITION OF points FOR VALUES FROM ('2020-01-01 UTC') TO ('2020-02-01 "
+      "UTC'); "
+      "INSERT INTO points VALUES ('2020-01-15 UTC', 1)");
+  SetSecret(space_, uri_);
+  json policy = Policy(space_);
+  Apply(policy);
+  Process& first = Start();
+  WaitUntilReady(space_);
+
+  // Somebody reads: the removal has to wait for its lock.
+  LiveDatabase reader(uri_);
+  reader.Sql("BEGIN; SELECT count(*) FROM points_2020");
+  policy["spec"]["retention"] = {{"keep", "90d"}, {"action", "Drop"}, {"undoWindow", "0h"}};
+  Apply(policy);
+  ASSERT_TRUE(Eventually([&] {
+    return database_->Number(
+               "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type "
+               "= 'Lock'") > 0;
+  }));
+  first.Signal(SIGSTOP);
+  const auto stopped = std::chrono::steady_clock::now();
+
+  Process& second = Start();
+  ASSERT_TRUE(Eventually([&] { return second.Err().find("\"Leading\"") != std::string::npos; }));
+  EXPECT_LT(std::chrono::steady_clock::now() - stopped, seconds(25));
+  policy["spec"]["retention"]["keep"] = "99y";
+  Apply(policy);
+  WaitUntilReady(space_);
+  reader.Sql("ROLLBACK");
+
+  first.Signal(SIGCONT);
+  EXPECT_EQ(first.Wait(), 1);
+  EXPECT_THAT(first.Err(), HasSubstr("Lost the lease"));
+  EXPECT_EQ(database_->Value("SELECT to_regclass('points_2020')"), "points_2020");
+  EXPECT_EQ(database_->Number("SELECT count(*) FROM pg_inherits WHERE inhrelid = 'points_2020'::regclass"),
+            1);
+  EXPECT_EQ(database_->Number("SELECT count(*) FROM points_2020"), 1);
+  WaitUntilReady(space_);
 }
 
 // What is shipped suffices, as the tests above show; this is what it does not

@@ -168,6 +168,29 @@ TEST_F(StatusWriterTest, WritesOnceAndThenOnlyOnChange) {
   EXPECT_EQ(Written().at("status").at("partitions").at("count"), 8);
 }
 
+// Also over a restart: what is stored is what was told.
+TEST_F(StatusWriterTest, TellsWhenAPolicyBecomesReadyOrNeedsAPerson) {
+  std::vector<EventNote> told;
+  StatusWriter writer(cluster_, clock_, [&](EventNote note) { told.push_back(std::move(note)); });
+  const auto write = [&](const std::vector<Condition>& conditions) {
+    Report([&](PolicyState& state) { state.conditions = conditions; });
+    writer.Write(resources_, snapshot_, {});
+  };
+  See(Object());
+  write({{"Ready", "True", "AsDeclared", "Fine."}, {"Stalled", "False", "AsDeclared", ""}});
+  ASSERT_THAT(told, SizeIs(1));
+  EXPECT_EQ(told[0].reason, "Ready");
+  EXPECT_FALSE(told[0].warning);
+  write({{"Ready", "False", "LockTimeout", "busy"}, {"Stalled", "False", "AsDeclared", ""}});
+  write({{"Ready", "False", "PrivilegeMissing", "x"}, {"Stalled", "True", "PrivilegeMissing", "grant it"}});
+  ASSERT_THAT(told, SizeIs(2));
+  EXPECT_EQ(told[1].reason, "PrivilegeMissing");
+  EXPECT_EQ(told[1].note, "grant it");
+  EXPECT_TRUE(told[1].warning);
+  write({{"Ready", "False", "PrivilegeMissing", "y"}, {"Stalled", "True", "PrivilegeMissing", "grant that"}});
+  EXPECT_THAT(told, SizeIs(2));
+}
+
 // Somebody, or a restore, changed what we had written.
 TEST_F(StatusWriterTest, WritesAgainWhatSomebodyElseChanged) {
   See(Object());
