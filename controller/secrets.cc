@@ -8,6 +8,12 @@ namespace partition_controller {
 
 using nlohmann::json;
 
+namespace {
+
+constexpr std::chrono::seconds kPrompt{1};
+
+}  // namespace
+
 std::string ReadSecret(Cluster& cluster, const SecretRef& ref, const std::stop_token& stop) {
   const std::string name = "Secret " + ref.name_space + "/" + ref.name;
   json secret;
@@ -37,12 +43,14 @@ void SecretWatch::SetSecrets(const std::set<ObjectKey>& wanted) {
   std::erase_if(watches_, [&](const auto& watch) { return !wanted.contains(watch.first); });
   for (const ObjectKey& key : wanted) {
     if (watches_.contains(key)) continue;
-    // What the first list tells is what whoever connects reads.
+    // What the first list tells is what whoever connects reads, unless it was
+    // long in coming: then somebody has just been permitted to read it.
     auto told = std::make_shared<bool>(false);
+    const Instant prompt = clock_.Now() + kPrompt;
     watches_[key] = std::make_unique<Informer>(
         cluster_, clock_, SecretsPath(key.name_space), "metadata.name=" + key.name,
-        [this, key, told](const std::vector<ObjectChange>&) {
-          if (*told) on_change_(key);
+        [this, key, told, prompt](const std::vector<ObjectChange>&) {
+          if (*told || clock_.Now() > prompt) on_change_(key);
           *told = true;
         },
         static_cast<unsigned>(std::hash<std::string>()(key.name_space + "/" + key.name)));

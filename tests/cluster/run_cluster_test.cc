@@ -64,12 +64,15 @@ class RunInCluster : public testing::Test {
   // A namespace whose Secret the controller may read.
   static std::string MakeSpace() {
     std::string space = Server().CreateNamespace();
+    GrantAccess(space);
+    return space;
+  }
+  static void GrantAccess(const std::string& space) {
     const std::string access =
         ReadFile(std::string(PC_MANIFESTS_DIR) + "/namespace-access/secret-access.yaml");
     Server().MustKubectl(
         {"apply", "-f", "-"},
         std::regex_replace(access, std::regex("namespace: edgewatch\n"), "namespace: " + space + "\n"));
-    return space;
   }
 
   // With an empty partitioned table.
@@ -213,6 +216,20 @@ TEST_F(RunInCluster, WaitsForASecretAndFollowsIt) {
   SetSecret(space_, moved);
   LiveDatabase other(moved);
   EXPECT_TRUE(Eventually([&] { return Partitions(other) == 4; }));
+}
+
+// Permission that comes late is noticed, however long the controller has waited
+// in vain by then.
+TEST_F(RunInCluster, NoticesThatItMayReadTheSecret) {
+  const std::string space = Server().CreateNamespace();
+  SetSecret(space, uri_);
+  Apply(Policy(space));
+  Start();
+  EXPECT_TRUE(Becomes(space, "Ready", "False ConnectionNotFound"));
+  EXPECT_THAT(Get(space).dump(), HasSubstr("resourceNames: [edgewatch-db]"));
+  std::this_thread::sleep_for(seconds(3));
+  GrantAccess(space);
+  WaitUntilReady(space);
 }
 
 // Two namespaces, each with a Secret of the same name.
