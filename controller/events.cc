@@ -15,6 +15,8 @@ using nlohmann::json;
 using Verb = ClusterRequest::Verb;
 
 constexpr std::size_t kMostWaiting = 1000;
+// Whoever flushes has other things to do as well, and so has the API server.
+constexpr int kMostAtATime = 25;
 // The API server's limits, in bytes.
 constexpr std::size_t kLongestNote = 1024;
 constexpr std::size_t kLongestReporter = 128;
@@ -75,33 +77,45 @@ void EventRecorder::Record(EventNote note) {
   }
 }
 
+std::optional<EventNote> EventRecorder::Take() {
+  const MutexLock lock(mutex_);
+  if (queue_.empty()) return std::nullopt;
+  EventNote note = std::move(queue_.front());
+  queue_.pop_front();
+  return note;
+}
+
 void EventRecorder::Flush(const std::stop_token& stop) {
-  std::deque<EventNote> notes;
   int dropped = 0;
   {
     const MutexLock lock(mutex_);
-    notes.swap(queue_);
     std::swap(dropped, dropped_);
   }
   if (dropped > 0) Log(Severity::kWarning, "Dropped events", {{"count", dropped}});
-  for (const EventNote& note : notes) {
-    if (stop.stop_requested()) return;
+  int left = kMostAtATime;
+  while (left > 0 && !stop.stop_requested()) {
+    const std::optional<EventNote> note = Take();
+    if (!note) break;
     const Instant now = clock_.Now();
-    const auto alike = series_.find({note.uid, note.action, note.reason, note.warning});
+    const auto alike = series_.find({note->uid, note->action, note->reason, note->warning});
     if (alike != series_.end() && now < alike->second.last + kAlike) {
       ++alike->second.count;
       alike->second.last = now;
     } else {
-      Write(note, now, stop);
+      Write(*note, now, stop);
+      --left;
     }
   }
   const Instant now = clock_.Now();
-  for (auto it = series_.begin(); it != series_.end();) {
+  for (auto it = series_.begin(); it != series_.end() && !stop.stop_requested();) {
     Series& series = it->second;
     const bool over = now >= series.last + kAlike;
-    if (series.count > series.written &&
-        (over || now >= series.written_at + kCountAgain || series.written == 1)) {
+    const bool news = series.count > series.written &&
+                      (over || series.written == 1 || now >= series.written_at + kCountAgain);
+    if (news && left == 0) return;
+    if (news) {
       WriteCount(&series, now, stop);
+      --left;
     }
     it = over ? series_.erase(it) : std::next(it);
   }

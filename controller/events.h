@@ -43,7 +43,7 @@ class EventRecorder {
   // Thread-safe.
   void Record(EventNote note);
 
-  // Writes what was recorded.  For one thread, once a second or so.
+  // Writes some of what was recorded.  For one thread, once a second or so.
   void Flush(const std::stop_token& stop);
 
  private:
@@ -57,6 +57,7 @@ class EventRecorder {
     Instant written_at{};
   };
 
+  std::optional<EventNote> Take();
   void Write(const EventNote& note, Instant now, const std::stop_token& stop);
   void WriteCount(Series* series, Instant now, const std::stop_token& stop);
   void Failed(const ClusterError& error);
