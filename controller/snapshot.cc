@@ -65,32 +65,30 @@ void Observe(const Policy& policy, const Catalog& catalog, const Plan& plan, Pol
 
 std::shared_ptr<const Snapshot> Board::Get() const {
   const MutexLock lock(mutex_);
+  if (!snapshot_) snapshot_ = std::make_shared<const Snapshot>(current_);
   return snapshot_;
 }
 
 void Board::Edit(const PolicyKey& key, const std::function<void(PolicyState&)>& change) {
   const MutexLock lock(mutex_);
-  auto next = std::make_shared<Snapshot>(*snapshot_);
-  auto& slot = next->policies[key];
+  auto& slot = current_.policies[key];
   auto state = slot ? std::make_shared<PolicyState>(*slot) : std::make_shared<PolicyState>();
   change(*state);
   slot = std::move(state);
-  snapshot_ = std::move(next);
+  snapshot_.reset();
 }
 
 void Board::Remove(const PolicyKey& key) {
   const MutexLock lock(mutex_);
-  auto next = std::make_shared<Snapshot>(*snapshot_);
-  next->policies.erase(key);
-  snapshot_ = std::move(next);
+  current_.policies.erase(key);
+  snapshot_.reset();
 }
 
 void Board::SetSpecs(int problems, bool known) {
   const MutexLock lock(mutex_);
-  auto next = std::make_shared<Snapshot>(*snapshot_);
-  next->spec_problems = problems;
-  next->specs_known = known;
-  snapshot_ = std::move(next);
+  current_.spec_problems = problems;
+  current_.specs_known = known;
+  snapshot_.reset();
 }
 
 }  // namespace partition_controller

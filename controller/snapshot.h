@@ -84,7 +84,10 @@ class Board {
 
  private:
   mutable Mutex mutex_;
-  std::shared_ptr<const Snapshot> snapshot_ PC_GUARDED_BY(mutex_) = std::make_shared<const Snapshot>();
+  Snapshot current_ PC_GUARDED_BY(mutex_);
+  // A copy of it, made when somebody asks: edits are far more frequent, and with
+  // many policies a copy is not cheap.
+  mutable std::shared_ptr<const Snapshot> snapshot_ PC_GUARDED_BY(mutex_);
 };
 
 }  // namespace partition_controller

@@ -323,6 +323,47 @@ TEST_F(RunInCluster, ASuccessorWorksAtOnceWhenTheLeaderEnds) {
   EXPECT_EQ(Partitions(*database_), 5);
 }
 
+// Somebody else writes to the object all the time.
+TEST_F(RunInCluster, LosesNoEditInAStorm) {
+  SetSecret(space_, uri_);
+  Apply(Policy(space_));
+  Start();
+  for (int i = 0; i < 25; ++i) {
+    Server().MustKubectl({"annotate", "--overwrite", "ppol", "points", "-n", space_,
+                          "edgewatch.dev/reconcile-requested-at=" + std::to_string(i)});
+    json policy = Policy(space_);
+    policy["spec"]["partitioning"]["premake"] = 1 + i % 7;
+    if (i % 5 == 0) Apply(policy);
+  }
+  json policy = Policy(space_);
+  policy["spec"]["partitioning"]["premake"] = 8;
+  Apply(policy);
+  WaitUntilReady(space_);
+  EXPECT_EQ(Partitions(*database_), 10);
+  EXPECT_TRUE(
+      Eventually([&] { return Get(space_).at("status").value("lastHandledReconcileAt", "") == "24"; }));
+}
+
+// An API server that answers nothing, and does not refuse either.
+TEST_F(RunInCluster, EndsWhenItCannotRenewTheLease) {
+  SetSecret(space_, uri_);
+  Apply(Policy(space_));
+  Process& first = Start();
+  WaitUntilReady(space_);
+  Server().Signal(SIGSTOP);
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(first.Wait(), 1);
+  EXPECT_GT(std::chrono::steady_clock::now() - begin, seconds(5));
+  Server().Signal(SIGCONT);
+  EXPECT_THAT(first.Err(), HasSubstr("Lost the lease"));
+  Start();
+  json policy = Policy(space_);
+  policy["spec"]["partitioning"]["premake"] = 3;
+  Apply(policy);
+  WaitUntilReady(space_);
+  EXPECT_EQ(Partitions(*database_), 5);
+}
+
 // The leader stands still in the middle of a removal for longer than its lease
 // lasts.  Its successor is told to keep the data; what the old one goes on with
 // then must not happen.
