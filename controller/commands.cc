@@ -111,7 +111,7 @@ int RunCommand(const Options& options, const Surroundings& around) {
     case Command::kApply:
       return ApplyOnce(options, around);
     case Command::kRun:
-      return RunController(options, around);
+      return options.kubernetes ? RunInCluster(options, around) : RunController(options, around);
     case Command::kMigrate:
       return MigrateAll(options, around);
     case Command::kUnconvert:

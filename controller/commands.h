@@ -8,6 +8,7 @@
 #include <stop_token>
 #include <string>
 
+#include "controller/connection.h"
 #include "controller/converge.h"
 #include "controller/options.h"
 
@@ -25,6 +26,8 @@ struct Surroundings {
   std::string holder;
   std::stop_token stop;
   std::function<bool()> reload = [] { return false; };  // whether to look again at once
+  // Like `connect`, where connection strings may be in Secrets.
+  std::function<std::unique_ptr<Session>(const ConnectionSpec&, const SecretReader&)> connect_with = nullptr;
 };
 
 int Validate(const Options& options, const Surroundings& around);
@@ -33,6 +36,7 @@ int ApplyOnce(const Options& options, const Surroundings& around);
 int MigrateAll(const Options& options, const Surroundings& around);
 int Unconvert(const Options& options, const Surroundings& around);
 int RunController(const Options& options, const Surroundings& around);
+int RunInCluster(const Options& options, const Surroundings& around);
 
 // The one that `options` names.
 int RunCommand(const Options& options, const Surroundings& around);

@@ -41,13 +41,15 @@ std::string Trim(std::string text) {
 
 }  // namespace
 
-std::string ResolveConnection(const ConnectionSpec& connection) {
-  if (connection.secret_ref) {
-    throw ConnectionProblem(
-        "secretRef needs --kubernetes, which is not available in this version; use env or file");
-  }
+std::string ResolveConnection(const ConnectionSpec& connection, const SecretReader& secrets) {
   std::string uri;
-  if (!connection.env.empty()) {
+  if (connection.secret_ref) {
+    if (!secrets) {
+      throw ConnectionProblem(
+          "secretRef is for policies in a cluster (run --kubernetes); use env or file in a policy file");
+    }
+    uri = Trim(secrets(*connection.secret_ref));
+  } else if (!connection.env.empty()) {
     // Nothing in this program writes to the environment.
     const char* value = std::getenv(connection.env.c_str());  // NOLINT(concurrency-mt-unsafe)
     if (value == nullptr) throw ConnectionProblem("environment variable " + connection.env + " is not set");
@@ -64,7 +66,8 @@ std::string ResolveConnection(const ConnectionSpec& connection) {
 
 std::string Describe(const ConnectionSpec& connection) {
   if (connection.secret_ref)
-    return "Secret " + connection.secret_ref->name + ", key " + connection.secret_ref->key;
+    return "Secret " + connection.secret_ref->name_space + "/" + connection.secret_ref->name + ", key " +
+           connection.secret_ref->key;
   if (!connection.env.empty()) return "environment variable " + connection.env;
   return "connection file " + connection.file;
 }

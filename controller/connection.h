@@ -4,6 +4,7 @@
 #ifndef PARTITION_CONTROLLER_CONTROLLER_CONNECTION_H_
 #define PARTITION_CONTROLLER_CONTROLLER_CONNECTION_H_
 
+#include <functional>
 #include <stdexcept>
 #include <string>
 
@@ -14,12 +15,21 @@ namespace partition_controller {
 // The connection string is not there.  what() says what to do.
 class ConnectionProblem : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  explicit ConnectionProblem(const std::string& message, bool needs_a_person = true)
+      : std::runtime_error(message), needs_a_person_(needs_a_person) {}
+  // False: it goes away by itself, as when the API server cannot be reached.
+  bool needs_a_person() const { return needs_a_person_; }
+
+ private:
+  bool needs_a_person_;
 };
+
+// The value of a Secret's key.  Throws ConnectionProblem.
+using SecretReader = std::function<std::string(const SecretRef&)>;
 
 // Reads it afresh, so that a rotated credential is found at the next connect.
 // Throws ConnectionProblem.
-std::string ResolveConnection(const ConnectionSpec& connection);
+std::string ResolveConnection(const ConnectionSpec& connection, const SecretReader& secrets = nullptr);
 
 // Where it comes from, for people: "environment variable DATABASE_URL".
 std::string Describe(const ConnectionSpec& connection);

@@ -27,8 +27,8 @@ std::vector<std::vector<Policy>> ByDatabase(const std::vector<Policy>& policies)
 
 }  // namespace
 
-void Controller::SetPolicies(const std::vector<Policy>& policies) {
-  std::set<PolicyKey> existing;
+void Controller::SetPolicies(const std::vector<Policy>& policies, const std::set<PolicyKey>& unclear) {
+  std::set<PolicyKey> existing = unclear;
   for (const Policy& policy : policies) existing.insert(KeyOf(policy));
   std::vector<std::vector<Policy>> groups = ByDatabase(policies);
 
@@ -47,6 +47,7 @@ void Controller::SetPolicies(const std::vector<Policy>& policies) {
     if (wanted && took) groups.erase(group);
   }
   for (const std::vector<Policy>& group : groups) Start(group);
+  for (const PolicyKey& key : unclear) environment_.board.Remove(key);
   environment_.metrics.SetWorkers(static_cast<int>(seats_.size()));
 }
 
@@ -60,6 +61,14 @@ void Controller::Start(const std::vector<Policy>& policies) {
 void Controller::ReconcileNow() {
   const MutexLock lock(mutex_);
   for (Seat& seat : seats_) seat.worker->ReconcileNow();
+}
+
+void Controller::Reconnect(const std::string& name_space, const std::string& secret) {
+  const MutexLock lock(mutex_);
+  for (Seat& seat : seats_) {
+    const auto& ref = seat.worker->connection().secret_ref;
+    if (ref && ref->name_space == name_space && ref->name == secret) seat.worker->ReconcileNow(true);
+  }
 }
 
 std::string Controller::Unhealthy() const {
@@ -93,7 +102,7 @@ void Controller::Stop() {
 }
 
 std::string Unready(const Snapshot& snapshot) {
-  if (!snapshot.specs_known) return "the spec files have not all been read well yet; see the log";
+  if (!snapshot.specs_known) return "the policies have not all been read well yet; see the log";
   const auto untried = std::count_if(snapshot.policies.begin(), snapshot.policies.end(),
                                      [](const auto& entry) { return !entry.second->tried; });
   if (untried > 0) return std::to_string(untried) + " policies have not been looked at yet";

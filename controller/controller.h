@@ -8,6 +8,7 @@
 #define PARTITION_CONTROLLER_CONTROLLER_CONTROLLER_H_
 
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -25,11 +26,16 @@ class Controller {
   Controller& operator=(const Controller&) = delete;
 
   // The policies from now on.  New and changed ones are looked at once; tables
-  // of those that are gone are released.
-  void SetPolicies(const std::vector<Policy>& policies);
+  // of those that are gone are released, but not of those in `unclear`: they
+  // exist, and nobody knows what they say.
+  void SetPolicies(const std::vector<Policy>& policies, const std::set<PolicyKey>& unclear = {});
 
   // Looks at all of them now.
   void ReconcileNow();
+
+  // The same for those whose connection string is in that Secret, which has
+  // changed.
+  void Reconnect(const std::string& name_space, const std::string& secret);
 
   // Interrupts the statements that are running, and waits for the workers.
   // REQUIRES: no SetPolicies afterwards

@@ -87,6 +87,10 @@ class Rounds {
         result_.repeating = true;
         return;
       }
+      if (conduct_.leads && !conduct_.leads()) {
+        result_.stood_back = true;
+        return;
+      }
       if (result_.last.catalog.server.bookkeeping_version < kBookkeepingVersion) {
         conduct_.operations.migrate(session_, policy_);
       } else if (!CarryOut()) {

@@ -30,6 +30,7 @@ struct Operations {
                            const std::stop_token&, const ExecutorHooks&)>
       execute = ExecutePlan;
   std::function<void(Session&, const Policy&)> release = Release;
+  std::function<bool(Session&, const Policy&, const Catalog&, const std::string&)> take_over = TakeOver;
 };
 
 // What was seen, and what follows from it.
@@ -43,8 +44,8 @@ struct Situation {
 struct Conduct {
   const Operations& operations;
   Clock& clock;
-  std::optional<Instant> preview;  // --now
-  const std::vector<std::string>& acknowledged;
+  std::optional<Instant> preview;         // --now
+  std::vector<std::string> acknowledged;  // hashes of plans that somebody consented to
   const std::string& holder;
   std::stop_token stop;
   int max_rounds = 16;  // so that one policy does not keep the others waiting
@@ -53,6 +54,10 @@ struct Conduct {
   // After each step (`ended`), and after each batch of a long one.
   std::function<void(const StepOutcome&, std::size_t done, std::size_t total, bool ended)> on_step;
   std::function<void(const std::string& statement)> elsewhere = nullptr;  // ExecutorHooks
+  // Whether this process still leads; asked after the table was read and before
+  // it is claimed.  A claim fails if somebody else has claimed it since it was
+  // read, so that nothing done by an outdated policy slips in between.
+  std::function<bool()> leads = nullptr;
 };
 
 struct Convergence {

@@ -200,7 +200,8 @@ class Runner {
   bool TakeOver(const std::string& holder, bool accept_identity) {
     Open open(session_, policy_);
     session_.Query(Timeout("lock_timeout", policy_.locks.timeout));
-    const Result claimed = session_.Query(ClaimSql(policy_, table_, server_, holder, accept_identity));
+    const std::int64_t seen = table_.ownership ? table_.ownership->term : 0;
+    const Result claimed = session_.Query(ClaimSql(policy_, table_, server_, holder, accept_identity, seen));
     if (claimed.rows.empty()) return false;
     term_ = std::stoll(claimed.rows[0][0].value());
     open.Commit();
@@ -540,6 +541,11 @@ void Release(Session& session, const Policy& policy) {
   const int version = BookkeepingVersion(session);
   if (version > 0 && version <= kBookkeepingVersion) session.Query(ReleaseSql(policy));
   open.Commit();
+}
+
+bool TakeOver(Session& session, const Policy& policy, const Catalog& catalog, const std::string& holder) {
+  const ExecutorHooks none;
+  return Runner(session, policy, catalog, {}, none).TakeOver(holder, false);
 }
 
 RunOutcome ExecutePlan(Session& session, const Policy& policy, const Catalog& catalog, const Plan& plan,

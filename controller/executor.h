@@ -64,6 +64,12 @@ void Migrate(Session& session, const Policy& policy);
 RunOutcome ExecutePlan(Session& session, const Policy& policy, const Catalog& catalog, const Plan& plan,
                        const std::string& holder, const std::stop_token& stop, const ExecutorHooks& hooks);
 
+// Makes this process the one that may change the table, though there is nothing
+// to do: whoever led before, and does not know yet that it does no longer, is
+// refused from here on.  False: it was taken over since `catalog` was read.
+// Throws DatabaseError.  REQUIRES: the catalog has a table
+bool TakeOver(Session& session, const Policy& policy, const Catalog& catalog, const std::string& holder);
+
 // A database error as the failure of a run.
 Failure FailureOf(const DatabaseError& error, const Policy& policy);
 

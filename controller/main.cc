@@ -40,7 +40,11 @@ int Run(const std::vector<std::string>& arguments) {
       .operations = {},
       .holder = Holder(),
       .stop = signals.stop(),
-      .reload = [&signals] { return signals.TakeReload(); }};
+      .reload = [&signals] { return signals.TakeReload(); },
+      .connect_with =
+          [](const ConnectionSpec& spec, const SecretReader& secrets) {
+            return ConnectPostgres(ResolveConnection(spec, secrets));
+          }};
   return RunCommand(*parsed.options, around);
 }
 

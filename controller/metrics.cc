@@ -128,6 +128,16 @@ struct Metrics::Counters {
   prometheus::Registry registry;
   std::vector<prometheus::Counter*> reconciles;  // in the order of Reconcile
   std::map<std::pair<std::string, std::string>, prometheus::Counter*> actions;
+  prometheus::Family<prometheus::Gauge>& leader =
+      prometheus::BuildGauge()
+          .Name("leader_election_master_status")
+          .Help("Whether this process holds the Lease: 1, or stands by: 0.")
+          .Register(registry);
+  prometheus::Family<prometheus::Counter>& requests =
+      prometheus::BuildCounter()
+          .Name("rest_client_requests_total")
+          .Help("Requests to the Kubernetes API server, by how they were answered.")
+          .Register(registry);
   prometheus::Counter& errors = NewCounter(registry, "controller_runtime_reconcile_errors_total",
                                            "Runs of a policy that failed.", kController);
   prometheus::Counter& panics =
@@ -190,6 +200,15 @@ void Metrics::Retried() {
 void Metrics::WorkerBusy() { counters_->active_workers.Increment(); }
 void Metrics::WorkerIdle() { counters_->active_workers.Decrement(); }
 void Metrics::SetWorkers(int count) { counters_->workers.Set(count); }
+
+void Metrics::SetLeader(const std::string& lease, bool leads) {
+  counters_->leader.Add({{"name", lease}}).Set(leads ? 1 : 0);
+}
+
+void Metrics::Answered(const char* verb, int status, const std::string& host) {
+  const std::string code = status == 0 ? "<error>" : std::to_string(status);
+  counters_->requests.Add({{"code", code}, {"host", host}, {"method", verb}}).Increment();
+}
 
 std::string Metrics::Render() const {
   const std::shared_ptr<const Snapshot> snapshot = board_.Get();

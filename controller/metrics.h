@@ -33,6 +33,10 @@ class Metrics {
   void WorkerBusy();
   void WorkerIdle();
   void SetWorkers(int count);
+  // Whether this process holds the Lease of that name.
+  void SetLeader(const std::string& lease, bool leads);
+  // The API server answered; `status` 0: it did not.
+  void Answered(const char* verb, int status, const std::string& host);
 
   // Everything, in Prometheus' text format.
   std::string Render() const;

@@ -73,8 +73,8 @@ class Parser {
     return sub;
   }
 
-  void AddSpec(CLI::App* sub) {
-    sub->add_option("--spec", options_.specs, "A file, or a folder of *.yaml, *.yml and *.json files")
+  CLI::Option* AddSpec(CLI::App* sub) {
+    return sub->add_option("--spec", options_.specs, "A file, or a folder of *.yaml, *.yml and *.json files")
         ->type_name("PATH")
         ->required();
   }
@@ -136,13 +136,35 @@ class Parser {
 
   void AddRun() {
     CLI::App* sub = Add(Command::kRun, "run", "Keep tables as their policies declare, until SIGTERM",
-                        "Changed, added and deleted files are noticed; SIGHUP looks at everything at once.\n"
+                        "Changed, added and deleted policies are noticed, in files as well as in a cluster;\n"
+                        "SIGHUP looks at everything at once.\n"
                         "Logs are JSON lines on stderr.\n\n"
                         "Exit codes:\n  0 stopped by SIGTERM or SIGINT, 1 could not start\n\n"
                         "Examples:\n"
                         "  partition-controller run --spec /etc/partition-controller/\n"
+                        "  partition-controller run --kubernetes\n"
                         "  partition-controller run --spec policy.yaml --listen 127.0.0.1:9090\n");
-    AddSpec(sub);
+    AddSpec(sub)->required(false);
+    CLI::Option* kubernetes = sub->add_flag("--kubernetes", options_.kubernetes,
+                                            "Policies are the cluster's PartitionPolicy objects");
+    sub->add_option("--kubeconfig", options_.kubeconfig,
+                    "How to reach the cluster; else the pod's service account, $KUBECONFIG or ~/.kube/config")
+        ->type_name("FILE")
+        ->needs(kubernetes);
+    sub->add_option("--context", options_.context, "The kubeconfig's context, in place of the current one")
+        ->type_name("NAME")
+        ->needs(kubernetes);
+    sub->add_option("--namespace", options_.namespaces, "Look after this namespace only; may be repeated")
+        ->type_name("NAME")
+        ->expected(1)
+        ->take_all()
+        ->needs(kubernetes);
+    sub->add_option(
+           "--lease", options_.lease,
+           "The Lease that decides which of several controllers works; one for each set of namespaces")
+        ->type_name("NAME")
+        ->needs(kubernetes)
+        ->capture_default_str();
     AddAcknowledge(sub);
     sub->add_option("--listen", options_.listen,
                     "Where /metrics, /healthz and /readyz are served; all interfaces by default, as a "
@@ -224,6 +246,10 @@ class Parser {
       if (!options_.now) {
         return Failure("--now: '" + now_ + "' is not a time; expected RFC 3339, as in 2027-01-01T00:00:00Z");
       }
+    }
+    if (options_.command == Command::kRun && options_.kubernetes == !options_.specs.empty()) {
+      return Failure(options_.kubernetes ? "--spec and --kubernetes exclude each other"
+                                         : "run needs --spec PATH or --kubernetes");
     }
     if (!IsListenAddress(options_.listen)) {
       return Failure("--listen: '" + options_.listen +

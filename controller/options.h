@@ -24,6 +24,11 @@ struct Options {
   std::optional<Instant> now;
   std::vector<std::string> acknowledged;
   std::string listen = "0.0.0.0:8080";
+  bool kubernetes = false;  // policies come from the cluster
+  std::string kubeconfig;   // empty: where it usually is
+  std::string context;
+  std::vector<std::string> namespaces;  // none: all
+  std::string lease = "partition-controller";
   Colour colour = Colour::kAuto;
   Severity log_level = Severity::kInfo;
 };

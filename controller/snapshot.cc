@@ -1,5 +1,7 @@
 #include "controller/snapshot.h"
 
+#include <algorithm>
+
 namespace partition_controller {
 
 namespace {
@@ -20,7 +22,22 @@ void Observe(const Policy& policy, const Catalog& catalog, const Plan& plan, Pol
   state->outlook = plan.outlook;
   state->conversion_progress = ConversionProgress(policy, catalog);
   state->pending.assign(Kinds().size(), 0);
-  for (const Step& step : plan.steps) ++state->pending[step.action.index()];
+  state->due.clear();
+  for (const Step& step : plan.steps) {
+    ++state->pending[step.action.index()];
+    if (Routine(step.action)) continue;
+    const std::string kind = Kind(step.action);
+    const auto known =
+        std::find_if(state->due.begin(), state->due.end(), [&](const auto& d) { return d.first == kind; });
+    if (known == state->due.end()) {
+      state->due.emplace_back(kind, 1);
+    } else {
+      ++known->second;
+    }
+  }
+  state->waiting = static_cast<int>(plan.waiting.size());
+  state->plan_hash = plan.hash;
+  state->needs_acknowledgement = plan.needs_acknowledgement;
   state->partitioned = catalog.table && catalog.table->kind == Table::Kind::kPartitioned;
   state->rollups.clear();
   if (catalog.table) {
@@ -48,32 +65,30 @@ void Observe(const Policy& policy, const Catalog& catalog, const Plan& plan, Pol
 
 std::shared_ptr<const Snapshot> Board::Get() const {
   const MutexLock lock(mutex_);
+  if (!snapshot_) snapshot_ = std::make_shared<const Snapshot>(current_);
   return snapshot_;
 }
 
 void Board::Edit(const PolicyKey& key, const std::function<void(PolicyState&)>& change) {
   const MutexLock lock(mutex_);
-  auto next = std::make_shared<Snapshot>(*snapshot_);
-  auto& slot = next->policies[key];
+  auto& slot = current_.policies[key];
   auto state = slot ? std::make_shared<PolicyState>(*slot) : std::make_shared<PolicyState>();
   change(*state);
   slot = std::move(state);
-  snapshot_ = std::move(next);
+  snapshot_.reset();
 }
 
 void Board::Remove(const PolicyKey& key) {
   const MutexLock lock(mutex_);
-  auto next = std::make_shared<Snapshot>(*snapshot_);
-  next->policies.erase(key);
-  snapshot_ = std::move(next);
+  current_.policies.erase(key);
+  snapshot_.reset();
 }
 
 void Board::SetSpecs(int problems, bool known) {
   const MutexLock lock(mutex_);
-  auto next = std::make_shared<Snapshot>(*snapshot_);
-  next->spec_problems = problems;
-  next->specs_known = known;
-  snapshot_ = std::move(next);
+  current_.spec_problems = problems;
+  current_.specs_known = known;
+  snapshot_.reset();
 }
 
 }  // namespace partition_controller

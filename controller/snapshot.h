@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "controller/mutex.h"
@@ -52,6 +53,12 @@ struct PolicyState {
   std::vector<RollupFigures> rollups;         // enabled ones
   Outlook outlook;
   std::vector<int> pending;  // steps that are due, by the index of Kinds()
+  // The same without what is done again and again anyway, by kind.
+  std::vector<std::pair<std::string, int>> due;
+  int waiting = 0;
+  std::string plan_hash;
+  bool needs_acknowledgement = false;
+  Origin origin;  // of the policy that was looked at, also in vain
   std::vector<Condition> conditions;
   std::optional<Instant> last_run;
   std::optional<Instant> next_run;  // nothing: at work on it
@@ -77,7 +84,10 @@ class Board {
 
  private:
   mutable Mutex mutex_;
-  std::shared_ptr<const Snapshot> snapshot_ PC_GUARDED_BY(mutex_) = std::make_shared<const Snapshot>();
+  Snapshot current_ PC_GUARDED_BY(mutex_);
+  // A copy of it, made when somebody asks: edits are far more frequent, and with
+  // many policies a copy is not cheap.
+  mutable std::shared_ptr<const Snapshot> snapshot_ PC_GUARDED_BY(mutex_);
 };
 
 }  // namespace partition_controller

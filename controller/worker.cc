@@ -3,6 +3,7 @@
 #include "controller/worker.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "controller/backoff.h"
 
@@ -15,6 +16,11 @@ constexpr std::chrono::seconds kTogether{1};
 constexpr std::chrono::hours kLongSleep{1};
 // Beyond its statements' own time limit, twice.
 constexpr std::chrono::minutes kPatience{5};
+
+bool SameSpec(const Policy& a, Policy b) {
+  b.origin = a.origin;
+  return a == b;
+}
 
 std::string Label(const TableName& table) { return table.schema + "." + table.name; }
 
@@ -35,14 +41,18 @@ bool Worker::SetPolicies(const std::vector<Policy>& policies, const std::set<Pol
     const bool is_new = !entries_.contains(key);
     Entry& entry = entries_[key];
     if (!is_new && entry.policy == policy) continue;
+    const bool same_spec = !is_new && SameSpec(entry.policy, policy);
     entry.policy = policy;
     ++entry.version;
     entry.due = now;
     entry.failures = 0;
     entry.build_failure.reset();
-    // What it was doing may be what the change is meant to prevent.
-    if (running_ == key) interrupt_.request_stop();
-    StopBuild(key);
+    // What it was doing may be what the change is meant to prevent; somebody who
+    // only asks for a look, or consents, does not mean to prevent anything.
+    if (!same_spec) {
+      if (running_ == key) interrupt_.request_stop();
+      StopBuild(key);
+    }
     environment_.metrics.Queued();
     environment_.board.Edit(key, [&](PolicyState& state) {
       if (is_new) state = {};
@@ -68,9 +78,10 @@ bool Worker::SetPolicies(const std::vector<Policy>& policies, const std::set<Pol
   return true;
 }
 
-void Worker::ReconcileNow() {
+void Worker::ReconcileNow(bool reconnect) {
   const MutexLock lock(mutex_);
   not_before_ = {};
+  reconnect_ = reconnect_ || reconnect;
   for (auto& [key, entry] : entries_) entry.due = environment_.clock.Now();
   wake_.request_stop();
 }
@@ -108,6 +119,11 @@ void Worker::StopBuild(const PolicyKey& key) {
   for (Build& build : builds_) {
     if (build.key == key) build.thread.request_stop();
   }
+}
+
+bool Worker::TakeReconnect() {
+  const MutexLock lock(mutex_);
+  return std::exchange(reconnect_, false);
 }
 
 void Worker::DropSession() {

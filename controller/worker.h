@@ -35,6 +35,10 @@ struct Environment {
   std::vector<std::string> acknowledged;
   std::string holder;  // names this process in the bookkeeping, for people
   unsigned seed = 0;   // of the jitter
+  // Whether this process may work; unset: there is no other.
+  std::function<bool()> leads = nullptr;
+  // After each step, in the worker's thread; must not wait.
+  std::function<void(const Policy&, const StepOutcome&)> on_step = nullptr;
 };
 
 class Worker {
@@ -48,8 +52,8 @@ class Worker {
   // deleted, and their tables are released.  False if the worker has ended.
   bool SetPolicies(const std::vector<Policy>& policies, const std::set<PolicyKey>& existing);
 
-  // Makes every policy due.
-  void ReconcileNow();
+  // Makes every policy due; with a new session if `reconnect`.
+  void ReconcileNow(bool reconnect = false);
 
   // Until `stop`, or until there is nothing left to look after.
   void Run(const std::stop_token& stop);
@@ -73,6 +77,7 @@ class Worker {
     Instant due{};
     int failures = 0;                      // in a row
     bool may_own = true;                   // the bookkeeping may name it as the table's keeper
+    bool claimed = false;                  // this process has taken the table over
     std::string refused;                   // what was refused last, so that it is logged once
     std::optional<Failure> build_failure;  // of its last index
   };
@@ -105,6 +110,7 @@ class Worker {
   // Nothing if the policy has changed or gone since the job was taken.
   Entry* Find(const Job& job) PC_REQUIRES(mutex_);
   std::chrono::milliseconds Delay(int failures);
+  bool TakeReconnect();
   void DropSession();
   void Beat();
 
@@ -116,6 +122,8 @@ class Worker {
   // `reused`: the session is from an earlier run.
   Seen ReadAll(const std::vector<Job>& jobs, bool reused, const std::stop_token& stop);
   void Reconcile(const Job& job, const Now& now, Catalog catalog, const std::stop_token& stop);
+  // Takes a table over that another process looked after, once.
+  void Claim(const Job& job, const Convergence& result);
   Conduct ConductFor(const Policy& policy, const std::stop_token& stop);
   void BuildElsewhere(const Policy& policy, const std::string& statement);
   void StopBuild(const PolicyKey& key) PC_REQUIRES(mutex_);
@@ -135,6 +143,7 @@ class Worker {
   std::stop_source wake_ PC_GUARDED_BY(mutex_);       // ends the wait
   int failed_connects_ PC_GUARDED_BY(mutex_) = 0;     // in a row
   Instant not_before_ PC_GUARDED_BY(mutex_){};        // of anything, while the database is away
+  bool reconnect_ PC_GUARDED_BY(mutex_) = false;      // before anything else is done
   Instant last_look_ PC_GUARDED_BY(mutex_){};
   std::optional<Instant> beat_ PC_GUARDED_BY(mutex_);  // nothing: idle
   bool ended_ PC_GUARDED_BY(mutex_) = false;

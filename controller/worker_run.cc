@@ -82,6 +82,11 @@ bool WantsIndex(const Plan& plan) {
          std::any_of(plan.waiting.begin(), plan.waiting.end(), builds);
 }
 
+std::vector<std::string> Acknowledged(std::vector<std::string> hashes, const Policy& policy) {
+  if (!policy.origin.acknowledged.empty()) hashes.push_back(policy.origin.acknowledged);
+  return hashes;
+}
+
 std::string Refusals(const Plan& plan) {
   std::string text;
   for (const Refusal& refusal : plan.refusals) {
@@ -98,6 +103,7 @@ Instant Worker::RunDue(const std::stop_token& stop) {
   if (jobs.empty() && deleted.empty()) return NextDue();
   environment_.metrics.WorkerBusy();
   Beat();
+  if (TakeReconnect()) DropSession();
   const bool reused = session_ != nullptr;
   if (EnsureSession(jobs)) {
     Seen seen = ReadAll(jobs, reused, stop);
@@ -123,7 +129,7 @@ bool Worker::EnsureSession(const std::vector<Job>& jobs) {
     cancellable_ = session_.get();
     return true;
   } catch (const ConnectionProblem& problem) {
-    failure = {"ConnectionNotFound", problem.what(), true};
+    failure = {"ConnectionNotFound", problem.what(), problem.needs_a_person()};
   } catch (const DatabaseError& error) {
     failure = FailureOf(error, Policy{});
   }
@@ -142,8 +148,10 @@ void Worker::LoseSession(const Failure& failure, const std::vector<Job>& jobs) {
   not_before_ = environment_.clock.Now() + delay;
   // What is known about the tables stays known; it only grows old.
   for (auto& [key, entry] : entries_) {
-    environment_.board.Edit(key, [&, failures = ++entry.failures, next = not_before_](PolicyState& state) {
+    environment_.board.Edit(key, [&, failures = ++entry.failures, next = not_before_,
+                                  origin = entry.policy.origin](PolicyState& state) {
       state.tried = true;
+      state.origin = origin;
       state.failures = failures;
       state.conditions = ConditionsOf(failure);
       state.next_run = next;
@@ -160,7 +168,7 @@ void Worker::LoseSession(const Failure& failure, const std::vector<Job>& jobs) {
 
 void Worker::ReleaseDeleted(const std::vector<Policy>& deleted, const std::stop_token& stop) {
   for (const Policy& policy : deleted) {
-    if (!session_) return;
+    if (!session_ || (environment_.leads && !environment_.leads())) return;
     try {
       if (const std::optional<Failure> failure = SayFarewell(*session_, policy, ConductFor(policy, stop))) {
         ReleaseFailed(policy, *failure);
@@ -256,7 +264,11 @@ void Worker::Reconcile(const Job& job, const Now& now, Catalog catalog, const st
     Plan plan = PlanFor(job.policy, catalog, now, conduct);
     const Convergence result =
         Converge(*session_, job.policy, {now, std::move(catalog), std::move(plan)}, conduct);
-    if (result.session_lost && result.failure) LoseSession(*result.failure, {job});
+    if (result.session_lost && result.failure) {
+      LoseSession(*result.failure, {job});
+    } else {
+      Claim(job, result);
+    }
     Finish(job, result, began);
   } catch (const std::exception& error) {
     // A fault of ours: the other policies go on, and this one is tried again.
@@ -267,21 +279,52 @@ void Worker::Reconcile(const Job& job, const Now& now, Catalog catalog, const st
   running_.reset();
 }
 
+void Worker::Claim(const Job& job, const Convergence& result) {
+  if (!environment_.leads || result.failure || result.stopped || result.stood_back) return;
+  {
+    const MutexLock lock(mutex_);
+    Entry* entry = Find(job);
+    if (entry == nullptr || entry->claimed) return;
+  }
+  const std::optional<Table>& table = result.last.catalog.table;
+  if (result.steps.empty()) {
+    // Without an owner there is nobody who could still act as if he were it.
+    const bool ours = table && table->ownership &&
+                      table->ownership->policy_namespace == job.policy.name_space &&
+                      table->ownership->policy_name == job.policy.name;
+    if (!ours || !environment_.leads()) return;
+    try {
+      if (!environment_.operations.take_over(*session_, job.policy, result.last.catalog,
+                                             environment_.holder)) {
+        return;
+      }
+    } catch (const DatabaseError& error) {
+      // The next look tries again.
+      Log(Severity::kWarning, "Could not take table over", Fields(job.policy, {{"error", error.what()}}));
+      return;
+    }
+  }
+  const MutexLock lock(mutex_);
+  if (Entry* entry = Find(job)) entry->claimed = true;
+}
+
 Conduct Worker::ConductFor(const Policy& policy, const std::stop_token& stop) {
   const auto on_step = [this, &policy](const StepOutcome& step, std::size_t, std::size_t, bool ended) {
     Beat();
     if (!ended) return;
     environment_.metrics.StepDone(step);
     LogStep(policy, step);
+    if (environment_.on_step) environment_.on_step(policy, step);
   };
   return {.operations = environment_.operations,
           .clock = environment_.clock,
           .preview = std::nullopt,
-          .acknowledged = environment_.acknowledged,
+          .acknowledged = Acknowledged(environment_.acknowledged, policy),
           .holder = environment_.holder,
           .stop = stop,
           .on_step = on_step,
-          .elsewhere = [this, &policy](const std::string& statement) { BuildElsewhere(policy, statement); }};
+          .elsewhere = [this, &policy](const std::string& statement) { BuildElsewhere(policy, statement); },
+          .leads = environment_.leads};
 }
 
 void Worker::BuildElsewhere(const Policy& policy, const std::string& statement) {
@@ -303,7 +346,7 @@ void Worker::BuildElsewhere(const Policy& policy, const std::string& statement) 
     } catch (const DatabaseError& error) {
       failure = FailureOf(error, policy);
     } catch (const ConnectionProblem& problem) {
-      failure = Failure{"ConnectionNotFound", problem.what(), true};
+      failure = Failure{"ConnectionNotFound", problem.what(), problem.needs_a_person()};
     } catch (const std::exception& error) {
       failure = Failure{"InternalError", error.what(), true};
     }
@@ -348,6 +391,7 @@ void Worker::Finish(const Job& job, const Convergence& result, Instant began) {
                                       result.failure ? result.failure : entry->build_failure);
     }
     state.tried = true;
+    state.origin = job.policy.origin;
     state.failures = entry->failures;
     state.last_run = now;
     state.next_run = next;
@@ -372,6 +416,7 @@ void Worker::Fail(const Job& job, const Failure& failure, Instant began) {
   entry->due = now + delay;
   environment_.board.Edit(job.key, [&](PolicyState& state) {
     state.tried = true;
+    state.origin = job.policy.origin;
     state.failures = entry->failures;
     state.conditions = ConditionsOf(failure);
     state.last_run = now;

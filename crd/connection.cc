@@ -42,7 +42,8 @@ void DecodeSecretRef(Reader* reader, const Node& node, SecretRef* ref) {
 
 }  // namespace
 
-void DecodeConnection(Reader* reader, const Node& node, ConnectionSpec* connection) {
+void DecodeConnection(Reader* reader, const Node& node, const DecodeContext& context,
+                      ConnectionSpec* connection) {
   if (node && node.value->is_string()) {
     reader->Report(node, "connection: " + std::string(kInlineConnection));
     return;
@@ -54,6 +55,15 @@ void DecodeConnection(Reader* reader, const Node& node, ConnectionSpec* connecti
   const Node file = fields.Get("file");
   const Node role = fields.Get("role");
   bool inline_connection = false;
+  if (context.in_cluster) {
+    for (const Node* source : {&env, &file}) {
+      if (*source) {
+        reader->Report(*source, source->Name() +
+                                    " is for policies in files; in a cluster the connection string comes "
+                                    "from a Secret, which secretRef names");
+      }
+    }
+  }
   for (const char* key : {"uri", "url", "dsn", "password", "connectionString", "conninfo", "host", "user"}) {
     inline_connection = fields.Refuse(key, kInlineConnection) || inline_connection;
   }

@@ -21,6 +21,9 @@ struct DecodeContext {
   // Says whether an IANA time zone is known here.  crd/ reads no files, so the
   // caller (who has reconcilers/zone.h) passes KnownZone.
   std::function<bool(std::string_view)> known_zone;
+  // From an API server, where who may write policies need not be who may see the
+  // controller's own files and environment: only secretRef is accepted.
+  bool in_cluster = false;
 };
 
 struct Decoded {

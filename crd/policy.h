@@ -6,6 +6,7 @@
 #define PARTITION_CONTROLLER_CRD_POLICY_H_
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 namespace partition_controller {
 
 struct SecretRef {
+  std::string name_space;  // the policy's: a Secret of the same name elsewhere is another one
   std::string name;
   std::string key = "uri";
   bool operator==(const SecretRef&) const = default;
@@ -108,6 +110,15 @@ struct Locks {
   bool operator==(const Locks&) const = default;
 };
 
+// What an API server keeps beside the spec; all empty for a policy from a file.
+struct Origin {
+  std::string uid;
+  std::int64_t generation = 0;
+  std::string requested_at;  // the annotation that asks for a look at once
+  std::string acknowledged;  // the annotation that consents to a plan, by its hash
+  bool operator==(const Origin&) const = default;
+};
+
 struct Policy {
   enum class Mode { kApply, kPlan };
 
@@ -123,6 +134,7 @@ struct Policy {
   Locks locks;
   Mode mode = Mode::kApply;
   bool suspend = false;
+  Origin origin;
   bool operator==(const Policy&) const = default;
 };
 

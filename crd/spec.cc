@@ -234,7 +234,8 @@ std::optional<std::string> ReadIdentifier(Reader* reader, const Node& node) {
 void DecodeSpec(Reader* reader, const Node& spec, const DecodeContext& context, Policy* policy) {
   Fields fields(reader, spec);
   DecodeConnection(reader, fields.Require("connection", "secretRef, env or file says where the database is"),
-                   &policy->connection);
+                   context, &policy->connection);
+  if (policy->connection.secret_ref) policy->connection.secret_ref->name_space = policy->name_space;
   DecodeTable(reader, fields.Require("table", "the table that the policy is for"), &policy->table);
   const Node time_column = fields.Require("timeColumn", "the column that says when a row happened");
   policy->time_column = ReadIdentifier(reader, time_column).value_or("");

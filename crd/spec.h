@@ -17,7 +17,8 @@ void DecodeSpec(Reader* reader, const Node& spec, const DecodeContext& context, 
 
 // Reports values of this section without showing them: whoever is new here may
 // have written the connection string in the wrong place.
-void DecodeConnection(Reader* reader, const Node& node, ConnectionSpec* connection);
+void DecodeConnection(Reader* reader, const Node& node, const DecodeContext& context,
+                      ConnectionSpec* connection);
 
 // Fills `policy->rollups`, after the table and the partitioning.
 void DecodeRollups(Reader* reader, const Node& rollups, const DecodeContext& context, Policy* policy);

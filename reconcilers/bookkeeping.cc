@@ -111,7 +111,7 @@ std::vector<std::string> MigrationSql(int version) {
 }
 
 std::string ClaimSql(const Policy& policy, const Table& table, const Server& server,
-                     const std::string& holder, bool accept_identity) {
+                     const std::string& holder, bool accept_identity, std::optional<std::int64_t> seen_term) {
   std::string sql;
   const std::string oid = Number(table.oid);
   if (accept_identity) {
@@ -137,7 +137,8 @@ std::string ClaimSql(const Policy& policy, const Table& table, const Server& ser
   sql +=
       " WHERE t.policy_namespace = EXCLUDED.policy_namespace AND t.policy_name = EXCLUDED.policy_name AND "
       "(t.holder = EXCLUDED.holder OR t.acted_at < pg_catalog.clock_timestamp() - interval '" +
-      Number(policy.locks.timeout.count()) + " milliseconds') RETURNING t.term";
+      Number(policy.locks.timeout.count()) + " milliseconds')" +
+      (seen_term ? " AND t.term = " + Number(*seen_term) : "") + " RETURNING t.term";
   return sql;
 }
 

@@ -18,6 +18,10 @@ set(door_prometheus controller/metrics.cc controller/http_server.cc)
 set(door_CivetServer.h controller/http_server.cc)
 set(door_civetweb.h controller/http_server.cc)
 set(door_CLI controller/options.cc)
+set(door_cpprest controller/kubernetes.cc)
+set(door_pplx controller/kubernetes.cc)
+set(door_boost controller/kubernetes.cc)
+set(door_openssl controller/kubernetes.cc)
 
 # JSON is the language between the layers; the rest is the operating system.
 set(open_to_all nlohmann sys netinet arpa net)

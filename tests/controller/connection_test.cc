@@ -77,9 +77,9 @@ TEST(ConnectionTest, AFifoWithoutAWriterHoldsNobodyUp) {
 
 TEST(ConnectionTest, ASecretNeedsTheCluster) {
   ConnectionSpec spec;
-  spec.secret_ref = SecretRef{"edgewatch-db", "uri"};
+  spec.secret_ref = SecretRef{"edgewatch", "edgewatch-db", "uri"};
   EXPECT_EQ(ProblemOf(spec),
-            "secretRef needs --kubernetes, which is not available in this version; use env or file");
+            "secretRef is for policies in a cluster (run --kubernetes); use env or file in a policy file");
 }
 
 TEST(ConnectionTest, MessagesNeverHoldTheString) {

@@ -212,5 +212,21 @@ TEST_F(MetricsTest, TheTextDoesNotDependOnTheLocale) {
   EXPECT_THAT(text, HasSubstr("reconcile_time_seconds_sum{controller=\"partitionpolicy\"} 1234.5\n"));
 }
 
+TEST(MetricsOfACluster, HaveTheNamesThatDashboardsExpect) {
+  FakeClock clock;
+  const Board board;
+  Metrics metrics(board, clock);
+  EXPECT_THAT(metrics.Render(), Not(HasSubstr("leader_election")));
+  metrics.SetLeader("shop", true);
+  metrics.SetLeader("shop", false);
+  for (int i = 0; i < 2; ++i) metrics.Answered("GET", 200, "10.0.0.1:443");
+  metrics.Answered("PATCH", 0, "10.0.0.1:443");
+  const std::string page = metrics.Render();
+  EXPECT_THAT(page, HasSubstr("leader_election_master_status{name=\"shop\"} 0\n"));
+  EXPECT_THAT(page,
+              HasSubstr("rest_client_requests_total{code=\"200\",host=\"10.0.0.1:443\",method=\"GET\"} 2\n"));
+  EXPECT_THAT(page, HasSubstr("code=\"<error>\""));
+}
+
 }  // namespace
 }  // namespace partition_controller

@@ -125,6 +125,74 @@ TEST_F(WorkerTest, AFailureBacksOffAndStopsNoOther) {
   EXPECT_EQ(Ready("alarms"), "True AsDeclared");
 }
 
+// Asked after the table was read: a process that was stopped in between, and
+// has lost the lease meanwhile, acts on nothing.
+TEST_F(WorkerTest, DoesNothingWhenItLeadsNoLonger) {
+  bool leads = true;
+  environment_.leads = [&] { return leads; };
+  database_.before = [&](const std::string& what) { leads = !what.starts_with("read"); };
+  Give({points_});
+  RunDue();
+  EXPECT_THAT(database_.journal(), ElementsAre("connect", "read points"));
+  EXPECT_TRUE(database_.table("points").partitions.empty());
+  Give({});
+  leads = false;
+  RunDue();
+  EXPECT_THAT(database_.journal(), Not(Contains("release points")));
+}
+
+// What is as declared is taken over all the same, once: whoever led before may
+// have something else in mind.
+TEST_F(WorkerTest, TakesOverWhatAnotherLookedAfter) {
+  environment_.leads = [] { return true; };
+  std::vector<std::string> taken;
+  environment_.operations.take_over = [&](Session&, const Policy& policy, const Catalog&,
+                                          const std::string& holder) {
+    taken.push_back(policy.name + " by " + holder);
+    return taken.size() > 1;  // the first time somebody else was faster
+  };
+  Give({points_});
+  RunDue();
+  EXPECT_THAT(taken, IsEmpty());  // its steps took it over
+  Worker successor(points_.connection, environment_);
+  successor.SetPolicies({points_, alarms_}, {});
+  for (int i = 0; i < 4; ++i) {
+    successor.RunDue(stop_.get_token());
+    clock_.Advance(minutes(1));
+  }
+  EXPECT_THAT(taken, ElementsAre("points by test:1", "points by test:1"));
+}
+
+// Somebody who asks for a look, or consents to a plan, interrupts nothing.
+TEST_F(WorkerTest, AnAnnotationMakesAPolicyDueAndIsAnswered) {
+  points_.origin = {"u", 1, "", ""};
+  Give({points_});
+  RunDue();
+  database_.ForgetJournal();
+  points_.origin.requested_at = "token";
+  Give({points_});
+  worker_.RunDue(stop_.get_token());
+  EXPECT_THAT(database_.journal(), ElementsAre("read points"));
+  EXPECT_EQ(State("points")->origin.requested_at, "token");
+  points_.origin.generation = 2;
+  Give({points_});
+  EXPECT_EQ(State("points")->origin.generation, 1);
+  FailOn("", DatabaseError::Kind::kUnreachable);
+  worker_.RunDue(stop_.get_token());
+  // Looked at in vain is looked at.
+  EXPECT_EQ(State("points")->origin.generation, 2);
+}
+
+// The Secret leads to another database now.
+TEST_F(WorkerTest, ReconnectsWhenItIsTold) {
+  Give({points_});
+  RunDue();
+  database_.ForgetJournal();
+  worker_.ReconcileNow(true);
+  worker_.RunDue(stop_.get_token());
+  EXPECT_THAT(database_.journal(), ElementsAre("connect", "read points"));
+}
+
 TEST_F(WorkerTest, ATableThatCannotBeReadHidesNoOther) {
   database_.before = [](const std::string& what) {
     if (what.starts_with("read") && what.find("alarms") != std::string::npos) {

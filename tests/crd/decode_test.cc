@@ -69,7 +69,7 @@ status: {conditions: []}
   Policy expected;
   expected.name_space = "edgewatch";
   expected.name = "telemetry.points";
-  expected.connection.secret_ref = SecretRef{"edgewatch-db", "db_uri"};
+  expected.connection.secret_ref = SecretRef{"edgewatch", "edgewatch-db", "db_uri"};
   expected.connection.role = "Edge \"watch\"";
   expected.table = {"we;ird", "points \"\xC3\xBC\""};
   expected.time_column = "t s";

@@ -14,6 +14,8 @@
 #include <sstream>
 #include <thread>
 
+#include "controller/executor.h"
+#include "controller/postgres.h"
 #include "tests/support/live_table.h"
 #include "tests/support/postgres_server.h"
 #include "tests/support/process.h"
@@ -289,6 +291,46 @@ TEST_F(Running, OneThatIsStoppedInATransactionHoldsUpNobody) {
     controller.process->Signal(SIGTERM);
     EXPECT_EQ(controller.process->Wait(), 0);
   }
+}
+
+// A process that stood still between looking at a table and claiming it: the
+// term that it claims by then must not make an old plan a new one.
+TEST_F(Running, APlanFromBeforeATakeOverIsNotCarriedOut) {
+  database_->Sql("CREATE TABLE points (ts timestamptz NOT NULL, v int) PARTITION BY RANGE (ts)");
+  Policy policy = PolicyFor("points");
+  policy.locks.timeout = milliseconds(50);
+  const auto session = ConnectPostgres(uri_);
+  Migrate(*session, policy);
+  const auto carry_out = [&](const Situation& seen) {
+    ExecutorHooks hooks;
+    hooks.sleep = [](milliseconds time) { std::this_thread::sleep_for(time); };
+    return ExecutePlan(*session, policy, seen.catalog, seen.plan, "sleeper", {}, hooks);
+  };
+  Approach successor;
+  successor.holder = "successor";
+  for (int premake : {2, 4}) {  // at first contact, and later on
+    policy.partitioning.premake = premake + 5;
+    const Situation seen = See(uri_, policy);
+    ASSERT_FALSE(seen.plan.steps.empty());
+    policy.partitioning.premake = premake;
+    EXPECT_EQ(TroubleWith(ConvergeOn(uri_, policy, successor)), "");
+    std::this_thread::sleep_for(milliseconds(100));
+    const std::string before = database_->Fingerprint();
+    const RunOutcome outcome = carry_out(seen);
+    EXPECT_TRUE(outcome.stood_back);
+    EXPECT_THAT(outcome.steps, IsEmpty());
+    EXPECT_EQ(database_->Fingerprint(), before);
+  }
+  // Nor after a take-over that found nothing to do.
+  policy.partitioning.premake = 9;
+  const Situation seen = See(uri_, policy);
+  policy.partitioning.premake = 4;
+  const Situation now = See(uri_, policy);
+  EXPECT_THAT(now.plan.steps, IsEmpty());
+  EXPECT_TRUE(TakeOver(*session, policy, now.catalog, "successor"));
+  EXPECT_FALSE(TakeOver(*session, policy, now.catalog, "sleeper"));
+  std::this_thread::sleep_for(milliseconds(100));
+  EXPECT_TRUE(carry_out(seen).stood_back);
 }
 
 TEST_F(Running, EndsWellInMidWork) {

@@ -1,0 +1,106 @@
+// Of several controllers one works and the others stand by: who holds the Lease
+// (coordination.k8s.io).
+//
+// This is a courtesy, not a lock: a process that was stopped for a while still
+// believes that it leads when it goes on.  What it does to a database then is
+// refused there (the terms of partition_controller.tables).
+
+#ifndef PARTITION_CONTROLLER_CONTROLLER_LEADER_H_
+#define PARTITION_CONTROLLER_CONTROLLER_LEADER_H_
+
+#include <chrono>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "controller/cluster.h"
+#include "controller/mutex.h"
+#include "reconcilers/instant.h"
+
+namespace partition_controller {
+
+struct LeaseTerms {
+  std::chrono::seconds lease{15};  // after so long without a renewal others may take it
+  std::chrono::seconds renew{10};  // after so long its holder stops by itself
+  std::chrono::seconds retry{2};   // between two tries
+};
+
+// The decisions, without the network.  `steady` times come from a clock that is
+// never set: what others write into the Lease is not compared with our clock,
+// only how long it has not changed.  Not thread-safe.
+class Election {
+ public:
+  explicit Election(std::string identity, LeaseTerms terms = {})
+      : identity_(std::move(identity)), terms_(terms) {}
+
+  // The Lease as it is on the server; nothing: there is none.
+  void Observe(const std::optional<nlohmann::json>& lease, Instant steady);
+
+  // Whether to try to take or to renew it now.
+  bool MayClaim(Instant steady) const;
+
+  // The Lease that says it is ours, to be created or to replace the observed
+  // one.  `wall` is the time that people read.
+  nlohmann::json Claim(const std::string& name_space, const std::string& name, Instant wall) const;
+
+  // The server accepted a claim that was sent at `sent`.
+  void Won(const nlohmann::json& lease, Instant sent);
+
+  // The Lease that lets others have it at once; nothing if it is not ours.
+  std::optional<nlohmann::json> Release(Instant wall) const;
+
+  // Whether it is ours, and was renewed lately enough.
+  bool Leads(Instant steady) const;
+  const std::string& holder() const { return holder_; }
+
+ private:
+  const std::string identity_;
+  const LeaseTerms terms_;
+  std::optional<nlohmann::json> lease_;
+  std::string holder_;
+  Instant changed_{};  // when the record was last seen to change
+  std::optional<Instant> renewed_;
+};
+
+// Takes part in the election until it is destroyed.  Thread-safe.
+class Leader {
+ public:
+  // `cluster` must answer, or fail, well within terms.renew.  `on_change` is
+  // called when it begins or ceases to lead.
+  Leader(Cluster& cluster, std::string identity, std::string name_space, std::string name,
+         std::function<void()> on_change, LeaseTerms terms = {});
+  ~Leader() = default;
+  Leader(const Leader&) = delete;
+  Leader& operator=(const Leader&) = delete;
+
+  // Asks no one: it can be relied on when the API server is away as well.
+  bool Leads() const;
+
+  // What keeps it from taking part; empty: nothing.
+  std::string problem() const;
+
+  // Gives the Lease back, and takes part no longer.  Only when all work has
+  // ended.
+  void Resign();
+
+ private:
+  void Run(const std::stop_token& stop);
+  void TryOnce(const std::stop_token& stop);
+  std::string Path() const;
+
+  Cluster& cluster_;
+  const std::string name_space_;
+  const std::string name_;
+  const std::function<void()> on_change_;
+  const LeaseTerms terms_;
+  mutable Mutex mutex_;
+  Election election_ PC_GUARDED_BY(mutex_);
+  std::string problem_ PC_GUARDED_BY(mutex_);
+  std::jthread thread_;  // last: it uses the others
+};
+
+}  // namespace partition_controller
+
+#endif  // PARTITION_CONTROLLER_CONTROLLER_LEADER_H_

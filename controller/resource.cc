@@ -1,0 +1,166 @@
+#include "controller/resource.h"
+
+#include <algorithm>
+
+#include "crd/decode.h"
+#include "crd/text.h"
+#include "reconcilers/zone.h"
+
+namespace partition_controller {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kGroup = "/apis/edgewatch.dev/v1alpha1";
+constexpr const char* kManager = "partition-controller";
+constexpr const char* kRequestedAt = "edgewatch.dev/reconcile-requested-at";
+constexpr const char* kAcknowledge = "edgewatch.dev/acknowledge";
+// The schema's limits.
+constexpr std::size_t kLongestToken = 256;
+constexpr std::size_t kLongestHash = 128;
+constexpr std::size_t kMostKinds = 64;
+
+std::string Text(const json& object, const char* key) {
+  if (!object.is_object()) return "";
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+// The whole seconds that Kubernetes keeps of a time.
+std::string Time(Instant instant) { return ToString(std::chrono::floor<std::chrono::seconds>(instant)); }
+
+std::vector<Condition> Invalid(const std::vector<std::string>& problems) {
+  std::string message;
+  for (const std::string& problem : problems) message += (message.empty() ? "" : " | ") + problem;
+  return ConditionsOf(Failure{"InvalidSpec", message, true});
+}
+
+json ConditionsJson(const std::vector<Condition>& conditions, std::int64_t generation, const json& there,
+                    Instant now) {
+  json list = json::array();
+  for (const Condition& condition : conditions) {
+    std::string since = Time(now);
+    if (there.is_object() && there.contains("conditions") && there.at("conditions").is_array()) {
+      for (const json& old : there.at("conditions")) {
+        if (Text(old, "type") != condition.type || Text(old, "status") != condition.status) continue;
+        if (const std::string time = Text(old, "lastTransitionTime"); !time.empty()) since = time;
+      }
+    }
+    list.push_back({{"type", condition.type},
+                    {"status", condition.status},
+                    {"observedGeneration", generation},
+                    {"lastTransitionTime", since},
+                    {"reason", condition.reason},
+                    {"message", condition.message}});
+  }
+  return list;
+}
+
+json PlanJson(const PolicyState& state) {
+  json pending = json::array();
+  int steps = 0;
+  for (const auto& [kind, count] : state.due) {
+    steps += count;
+    if (pending.size() < kMostKinds) pending.push_back({{"action", kind}, {"count", count}});
+  }
+  json plan = {
+      {"steps", steps}, {"waiting", state.waiting}, {"needsAcknowledgement", state.needs_acknowledgement}};
+  if (!pending.empty()) plan["pending"] = pending;
+  if (!state.plan_hash.empty()) plan["hash"] = state.plan_hash;
+  return plan;
+}
+
+}  // namespace
+
+std::string PoliciesPath(const std::string& name_space) {
+  return std::string(kGroup) + (name_space.empty() ? "" : "/namespaces/" + name_space) + "/partitionpolicies";
+}
+
+std::string SecretsPath(const std::string& name_space) {
+  return "/api/v1/namespaces/" + name_space + "/secrets";
+}
+
+std::string MicroTime(Instant wall) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(wall);
+  const auto rest = std::chrono::duration_cast<std::chrono::microseconds>(wall - seconds).count();
+  std::string text = ToString(Instant(seconds));
+  text.pop_back();
+  std::string digits = std::to_string(rest);
+  digits.insert(0, 6 - std::min<std::size_t>(6, digits.size()), '0');
+  return text + "." + digits + "Z";
+}
+
+Resource ReadResource(const json& object) {
+  Resource resource;
+  const json& metadata = object.at("metadata");
+  resource.key = {Text(metadata, "namespace"), Text(metadata, "name")};
+  resource.version = Text(metadata, "resourceVersion");
+  resource.origin.uid = Text(metadata, "uid");
+  if (metadata.contains("generation") && metadata.at("generation").is_number_integer()) {
+    resource.origin.generation = metadata.at("generation").get<std::int64_t>();
+  }
+  const json annotations = metadata.value("annotations", json::object());
+  resource.origin.requested_at = Text(annotations, kRequestedAt);
+  if (resource.origin.requested_at.size() > kLongestToken) resource.origin.requested_at.clear();
+  resource.origin.acknowledged = Text(annotations, kAcknowledge);
+  if (resource.origin.acknowledged.size() > kLongestHash) resource.origin.acknowledged.clear();
+  resource.status = object.value("status", json::object());
+  const DecodeContext context{.known_zone = [](std::string_view zone) { return KnownZone(zone); },
+                              .in_cluster = true};
+  Decoded decoded = DecodeObject(object, "", {}, context);
+  for (const Problem& problem : decoded.problems) {
+    resource.problems.push_back(Printable(problem.path + ": " + problem.message));
+  }
+  if (decoded.policies.size() == 1) {
+    resource.policy = std::move(decoded.policies.front());
+    resource.policy->origin = resource.origin;
+  }
+  return resource;
+}
+
+std::optional<json> StatusFor(const Resource& resource, const PolicyState* state, const json& there,
+                              Instant now) {
+  json status = json::object();
+  const std::int64_t generation = resource.origin.generation;
+  status["observedGeneration"] = generation;
+  if (!resource.policy) {
+    status["conditions"] = ConditionsJson(Invalid(resource.problems), generation, there, now);
+    return status;
+  }
+  // What is on the board may still be of an older generation, or of an object
+  // that had the same name.
+  if (state == nullptr || !state->tried || state->origin.uid != resource.origin.uid ||
+      state->origin.generation != generation) {
+    return std::nullopt;
+  }
+  if (!state->origin.requested_at.empty()) status["lastHandledReconcileAt"] = state->origin.requested_at;
+  status["conditions"] = ConditionsJson(state->conditions, generation, there, now);
+  if (!state->observed) return status;
+  if (state->partitioned) {
+    status["partitions"]["count"] = state->partitions;
+    const Outlook& outlook = state->outlook;
+    if (outlook.covered_for_ever) {
+      status["partitions"]["coveredUntil"] = "MAXVALUE";
+    } else if (outlook.covered_until) {
+      status["partitions"]["coveredUntil"] = ToString(*outlook.covered_until);
+    }
+  }
+  status["plan"] = PlanJson(*state);
+  return status;
+}
+
+ClusterRequest ApplyStatus(const Resource& resource, const json& status) {
+  const json body = {
+      {"apiVersion", "edgewatch.dev/v1alpha1"},
+      {"kind", "PartitionPolicy"},
+      // With the uid: another object of the same name is not meant.
+      {"metadata",
+       {{"name", resource.key.name}, {"namespace", resource.key.name_space}, {"uid", resource.origin.uid}}},
+      {"status", status}};
+  return {ClusterRequest::Verb::kApply,
+          PoliciesPath(resource.key.name_space) + "/" + resource.key.name +
+              "/status?fieldManager=" + kManager + "&force=true",
+          body.dump()};
+}
+
+}  // namespace partition_controller

@@ -1,0 +1,104 @@
+#include "controller/status_writer.h"
+
+#include "controller/backoff.h"
+#include "controller/log.h"
+
+namespace partition_controller {
+
+using nlohmann::json;
+
+namespace {
+
+// A condition as it stands in a status; empty members if it does not.
+struct Standing {
+  std::string status;
+  std::string reason;
+  std::string message;
+};
+
+Standing Find(const json& status, const char* type) {
+  Standing found;
+  if (!status.is_object() || !status.contains("conditions") || !status.at("conditions").is_array())
+    return found;
+  for (const json& condition : status.at("conditions")) {
+    if (!condition.is_object() || condition.value("type", "") != type) continue;
+    found = {condition.value("status", ""), condition.value("reason", ""), condition.value("message", "")};
+  }
+  return found;
+}
+
+// By comparison with what is stored: a controller that starts anew tells nothing
+// a second time.  Trouble that goes away by itself is not worth an event.
+std::optional<EventNote> EventOf(const Resource& resource, const json& before, const json& after) {
+  EventNote note{resource.key, resource.origin.uid, false, "Reconcile", "", ""};
+  const Standing stalled = Find(after, "Stalled");
+  const Standing was_stalled = Find(before, "Stalled");
+  if (stalled.status == "True" && (was_stalled.status != "True" || was_stalled.reason != stalled.reason)) {
+    note.warning = true;
+    note.reason = stalled.reason;
+    note.note = stalled.message;
+    return note;
+  }
+  const Standing ready = Find(after, "Ready");
+  if (ready.status != "True" || Find(before, "Ready").status == "True") return std::nullopt;
+  note.reason = "Ready";
+  note.note = ready.message;
+  return note;
+}
+
+}  // namespace
+
+void StatusWriter::Write(const ResourceStore::Resources& resources, const Snapshot& snapshot,
+                         const std::stop_token& stop) {
+  std::erase_if(known_, [&](const auto& known) { return !resources.contains(known.first); });
+  for (const auto& [key, resource] : resources) {
+    if (stop.stop_requested()) return;
+    const auto on_board = snapshot.policies.find(key);
+    const auto state = on_board == snapshot.policies.end() ? nullptr : on_board->second;
+    Known& known = known_[key];
+    if (known.failures == 0 && known.resource == resource && known.state == state) continue;
+    if (known.failures > 0 && clock_.Now() < known.not_before) continue;
+    WriteOne(resource, state, &known, stop);
+  }
+}
+
+void StatusWriter::WriteOne(const std::shared_ptr<const Resource>& resource,
+                            const std::shared_ptr<const PolicyState>& state, Known* known,
+                            const std::stop_token& stop) {
+  // Until the informer has seen our last write, its answer is what is there.
+  const json& there = known->over == resource ? known->answer : resource->status;
+  const std::optional<json> wanted = StatusFor(*resource, state.get(), there, clock_.Now());
+  // An older CRD drops what it does not know: what we wrote stays unequal to
+  // what is there, and writing it again would change nothing.
+  const bool written = wanted && *wanted == known->wanted && there == known->answer;
+  if (wanted && *wanted != there && !written) {
+    try {
+      const std::optional<EventNote> event = EventOf(*resource, there, *wanted);
+      const json answer = cluster_.Call(ApplyStatus(*resource, *wanted), stop);
+      if (event && on_event_) on_event_(*event);
+      known->over = resource;
+      known->wanted = *wanted;
+      known->answer = answer.value("status", json::object());
+    } catch (const ClusterError& error) {
+      if (stop.stop_requested()) return;
+      const auto delay = Backoff(++known->failures, 0.5);
+      known->not_before = clock_.Now() + delay;
+      // Deleted or replaced meanwhile; or its namespace is about to go.
+      const bool gone =
+          error.kind() == ClusterError::Kind::kNotFound || error.kind() == ClusterError::Kind::kConflict;
+      if (!gone) {
+        Log(Severity::kWarning, "Could not write status",
+            {{"policy", resource->key.name},
+             {"policy_namespace", resource->key.name_space},
+             {"error", error.what()},
+             {"attempt", known->failures}});
+      }
+      return;
+    }
+  }
+  known->failures = 0;
+  known->resource = resource;
+  known->state = state;
+}
+
+}  // namespace partition_controller

@@ -1,0 +1,438 @@
+// The real controller on a real API server and a real PostgreSQL, with the
+// permissions that are shipped and no others.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <regex>
+#include <thread>
+
+#include "tests/support/api_server.h"
+#include "tests/support/live_table.h"
+#include "tests/support/postgres_server.h"
+#include "tests/support/program.h"
+
+namespace partition_controller {
+namespace {
+
+using nlohmann::json;
+using std::chrono::seconds;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+constexpr const char* kSecret = "S3cr3tPassw0rd";
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream stream(path);
+  return {(std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>()};
+}
+
+ApiServer& Server() { return ApiServer::Shared(); }
+
+class RunInCluster : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    Server().MustKubectl({"apply", "--validate=false", "-f", PC_CRD_FILE});
+    for (const char* file : {"namespace", "rbac", "roles-for-people"}) {
+      Server().MustKubectl({"apply", "-f", std::string(PC_MANIFESTS_DIR) + "/base/" + file + ".yaml"});
+    }
+    Server().MustKubectl({"wait", "--for=condition=Established", "crd/partitionpolicies.edgewatch.dev"});
+  }
+
+  void SetUp() override {
+    PC_REQUIRE_POSTGRES();
+    space_ = MakeSpace();
+    uri_ = MakeDatabase();
+    database_ = std::make_unique<LiveDatabase>(uri_);
+  }
+
+  void TearDown() override {
+    for (const auto& process : processes_) {
+      EXPECT_THAT(process->Err(), Not(HasSubstr(kSecret)));
+      if (HasFailure()) std::cerr << process->Err();
+    }
+    if (space_.empty()) return;
+    EXPECT_THAT(Server().MustKubectl({"get", "ppol", "-A", "-o", "json"}), Not(HasSubstr(kSecret)));
+  }
+
+  // A namespace whose Secret the controller may read.
+  static std::string MakeSpace() {
+    std::string space = Server().CreateNamespace();
+    GrantAccess(space);
+    return space;
+  }
+  static void GrantAccess(const std::string& space) {
+    const std::string access =
+        ReadFile(std::string(PC_MANIFESTS_DIR) + "/namespace-access/secret-access.yaml");
+    Server().MustKubectl(
+        {"apply", "-f", "-"},
+        std::regex_replace(access, std::regex("namespace: edgewatch\n"), "namespace: " + space + "\n"));
+  }
+
+  // With an empty partitioned table.
+  static std::string MakeDatabase() {
+    const std::string uri = PostgresServer::Shared().CreateDatabase("cluster");
+    LiveDatabase(uri).Sql(
+        "CREATE TABLE points (ts timestamptz NOT NULL, v int) PARTITION BY RANGE (ts); CREATE INDEX ON "
+        "points (ts)");
+    return uri;
+  }
+
+  // A password that nobody asks for must not show all the same.
+  static void SetSecret(const std::string& space, const std::string& uri) {
+    const json secret = {{"apiVersion", "v1"},
+                         {"kind", "Secret"},
+                         {"metadata", {{"name", "edgewatch-db"}, {"namespace", space}}},
+                         {"stringData", {{"uri", uri + "?password=" + kSecret}}}};
+    Server().MustKubectl({"apply", "-f", "-"}, secret.dump());
+  }
+
+  static json Policy(const std::string& space) {
+    return {{"apiVersion", "edgewatch.dev/v1alpha1"},
+            {"kind", "PartitionPolicy"},
+            {"metadata", {{"name", "points"}, {"namespace", space}}},
+            {"spec",
+             {{"connection", {{"secretRef", {{"name", "edgewatch-db"}}}}},
+              {"table", {{"name", "points"}}},
+              {"timeColumn", "ts"},
+              {"partitioning", {{"premake", 2}}},
+              {"schedule", {{"period", "1s"}}}}}};
+  }
+  static void Apply(const json& policy) { Server().MustKubectl({"apply", "-f", "-"}, policy.dump()); }
+
+  Process& Start(std::vector<std::string> more = {}) {
+    std::vector<std::string> arguments = {
+        "run",      "--kubernetes", "--kubeconfig", Server().Kubeconfig("controller", "partition-controller"),
+        "--listen", "127.0.0.1:0",  "--lease",      space_};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    processes_.push_back(std::make_unique<Process>(Program(arguments)));
+    return *processes_.back();
+  }
+
+  static json Get(const std::string& space) {
+    return json::parse(Server().MustKubectl({"get", "ppol", "points", "-n", space, "-o", "json"}));
+  }
+  // "status reason" of a condition.
+  static std::string Condition(const json& policy, const std::string& type) {
+    for (const json& condition : policy.at("status").value("conditions", json::array())) {
+      if (condition.at("type") == type) {
+        return condition.at("status").get<std::string>() + " " + condition.at("reason").get<std::string>();
+      }
+    }
+    return "";
+  }
+  static bool Becomes(const std::string& space, const std::string& type, const std::string& expected) {
+    return Eventually([&] {
+      const json policy = Get(space);
+      return Condition(policy, type) == expected &&
+             policy.at("status").at("observedGeneration") == policy.at("metadata").at("generation");
+    });
+  }
+  static void WaitUntilReady(const std::string& space) {
+    const Finished waited =
+        Server().Kubectl({"wait", "--for=condition=Ready", "ppol/points", "-n", space, "--timeout=60s"});
+    ASSERT_EQ(waited.code, 0) << waited.err << Get(space).dump(2);
+  }
+  static std::int64_t Partitions(LiveDatabase& database) {
+    return database.Number("SELECT count(*) FROM pg_inherits WHERE inhparent = 'points'::regclass");
+  }
+
+  std::string space_;
+  std::string uri_;
+  std::unique_ptr<LiveDatabase> database_;
+  std::vector<std::unique_ptr<Process>> processes_;
+};
+
+TEST_F(RunInCluster, HoldsATableAsItsResourceDeclares) {
+  SetSecret(space_, uri_);
+  Apply(Policy(space_));
+  Start();
+  WaitUntilReady(space_);
+  EXPECT_EQ(Partitions(*database_), 4);  // this month, two ahead and the default
+  json policy = Get(space_);
+  EXPECT_EQ(policy.at("status").at("observedGeneration"), 1);
+  EXPECT_EQ(policy.at("status").at("partitions").at("count"), 4);
+
+  const auto described = [&] { return Server().MustKubectl({"describe", "ppol", "points", "-n", space_}); };
+  EXPECT_TRUE(Eventually(
+      [&] { return described().find("The table is as the policy declares") != std::string::npos; }));
+  EXPECT_TRUE(Eventually([&] {
+    return std::regex_search(described(), std::regex("Normal +CreatePartition .*create partition"));
+  })) << described();
+
+  // An idle controller writes nothing: it has looked several times since.
+  const json version = policy.at("metadata").at("resourceVersion");
+  std::this_thread::sleep_for(seconds(4));
+  EXPECT_EQ(Get(space_).at("metadata").at("resourceVersion"), version);
+
+  json changed = Policy(space_);
+  changed["spec"]["partitioning"]["premake"] = 5;
+  Apply(changed);
+  // kubectl waits for the new generation, not for what was said of the old one.
+  WaitUntilReady(space_);
+  EXPECT_EQ(Partitions(*database_), 7);
+  EXPECT_EQ(Get(space_).at("status").at("observedGeneration"), 2);
+
+  Server().MustKubectl(
+      {"annotate", "ppol", "points", "-n", space_, "edgewatch.dev/reconcile-requested-at=token-1"});
+  EXPECT_TRUE(
+      Eventually([&] { return Get(space_).at("status").value("lastHandledReconcileAt", "") == "token-1"; }));
+}
+
+TEST_F(RunInCluster, LeavesTheTableOfADeletedPolicyAsItIs) {
+  SetSecret(space_, uri_);
+  Apply(Policy(space_));
+  Start();
+  WaitUntilReady(space_);
+  const auto kept = database_->Partitions("points");
+  // No finalizer: it does not wait for anybody.
+  Server().MustKubectl({"delete", "ppol", "points", "-n", space_, "--timeout=10s"});
+  EXPECT_TRUE(Eventually([&] {
+    return database_->Number(
+               "SELECT count(*) FROM partition_controller.tables WHERE policy_name IS NOT NULL") == 0;
+  }));
+  EXPECT_EQ(database_->Partitions("points"), kept);
+}
+
+TEST_F(RunInCluster, WaitsForASecretAndFollowsIt) {
+  Apply(Policy(space_));
+  Start();
+  EXPECT_TRUE(Becomes(space_, "Ready", "False ConnectionNotFound"));
+  EXPECT_EQ(Condition(Get(space_), "Stalled"), "True ConnectionNotFound");
+  EXPECT_THAT(Get(space_).dump(), HasSubstr("Secret " + space_ + "/edgewatch-db does not exist"));
+  SetSecret(space_, "nonsense");
+  EXPECT_TRUE(Eventually([&] { return Condition(Get(space_), "Ready") != "False ConnectionNotFound"; }));
+  SetSecret(space_, uri_);
+  WaitUntilReady(space_);
+  EXPECT_EQ(Partitions(*database_), 4);
+  // The next one leads elsewhere; a session to the old database is no use.
+  const std::string moved = MakeDatabase();
+  SetSecret(space_, moved);
+  LiveDatabase other(moved);
+  EXPECT_TRUE(Eventually([&] { return Partitions(other) == 4; }));
+}
+
+// Permission that comes late is noticed, however long the controller has waited
+// in vain by then.
+TEST_F(RunInCluster, NoticesThatItMayReadTheSecret) {
+  const std::string space = Server().CreateNamespace();
+  SetSecret(space, uri_);
+  Apply(Policy(space));
+  Start();
+  EXPECT_TRUE(Becomes(space, "Ready", "False ConnectionNotFound"));
+  EXPECT_THAT(Get(space).dump(), HasSubstr("resourceNames: [edgewatch-db]"));
+  std::this_thread::sleep_for(seconds(3));
+  GrantAccess(space);
+  WaitUntilReady(space);
+}
+
+// Two namespaces, each with a Secret of the same name.
+TEST_F(RunInCluster, NeverMixesNamespacesUp) {
+  const std::string other_space = MakeSpace();
+  const std::string other_uri = MakeDatabase();
+  SetSecret(space_, uri_);
+  SetSecret(other_space, other_uri);
+  Apply(Policy(space_));
+  json policy = Policy(other_space);
+  policy["spec"]["partitioning"]["premake"] = 6;
+  Apply(policy);
+  Start();
+  WaitUntilReady(space_);
+  WaitUntilReady(other_space);
+  LiveDatabase other(other_uri);
+  EXPECT_EQ(Partitions(*database_), 4);
+  EXPECT_EQ(Partitions(other), 8);
+}
+
+// The schema lets it pass, the controller does not: it says so, and leaves the
+// table alone, as it does not know what is wanted.
+TEST_F(RunInCluster, SaysWhatIsWrongWithAPolicy) {
+  SetSecret(space_, uri_);
+  Apply(Policy(space_));
+  Start();
+  WaitUntilReady(space_);
+  const auto before = database_->Partitions("points");
+  json policy = Policy(space_);
+  policy["spec"]["schedule"]["windows"] = {
+      {{"start", "02:00"}, {"duration", "1h"}, {"timeZone", "Mars/Olympus"}}};
+  Apply(policy);
+  EXPECT_TRUE(Becomes(space_, "Stalled", "True InvalidSpec"));
+  EXPECT_THAT(Get(space_).dump(), HasSubstr("'Mars/Olympus' is not known here"));
+  EXPECT_EQ(database_->Partitions("points"), before);
+  EXPECT_EQ(
+      database_->Number("SELECT count(*) FROM partition_controller.tables WHERE policy_name = 'points'"), 1);
+  Apply(Policy(space_));
+  WaitUntilReady(space_);
+}
+
+TEST_F(RunInCluster, GoesOnWithoutTheApiServer) {
+  SetSecret(space_, uri_);
+  Apply(Policy(space_));
+  Start();
+  WaitUntilReady(space_);
+  Server().Kill();
+  // Somebody takes a partition away meanwhile.
+  const std::string last = database_->Value(
+      "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'points'::regclass "
+      "AND pg_get_expr((SELECT relpartbound FROM pg_class WHERE oid = inhrelid), inhrelid) <> 'DEFAULT' "
+      "ORDER BY 1 DESC LIMIT 1");
+  database_->Sql("DROP TABLE " + last);
+  EXPECT_TRUE(Eventually([&] { return Partitions(*database_) == 4; }));
+  Server().Start();
+  json policy = Policy(space_);
+  policy["spec"]["partitioning"]["premake"] = 3;
+  Apply(policy);
+  WaitUntilReady(space_);
+  EXPECT_EQ(Partitions(*database_), 5);
+}
+
+TEST_F(RunInCluster, LooksAfterTheNamespacesThatItIsTold) {
+  const std::string other_space = MakeSpace();
+  SetSecret(space_, uri_);
+  SetSecret(other_space, MakeDatabase());
+  Apply(Policy(space_));
+  Apply(Policy(other_space));
+  Start({"--namespace", space_});
+  WaitUntilReady(space_);
+  EXPECT_EQ(Get(other_space).at("status").at("observedGeneration"), -1);
+}
+
+TEST_F(RunInCluster, ASuccessorWorksAtOnceWhenTheLeaderEnds) {
+  SetSecret(space_, uri_);
+  Apply(Policy(space_));
+  Process& first = Start();
+  WaitUntilReady(space_);
+  Process& second = Start();
+  ASSERT_TRUE(Eventually([&] { return second.Err().find("\"Started\"") != std::string::npos; }));
+  first.Signal(SIGTERM);
+  EXPECT_EQ(first.Wait(), 0);
+  EXPECT_THAT(first.Err(), HasSubstr("Gave the lease back"));
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_TRUE(Eventually([&] { return second.Err().find("\"Leading\"") != std::string::npos; }));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, seconds(10));
+  json policy = Policy(space_);
+  policy["spec"]["partitioning"]["premake"] = 3;
+  Apply(policy);
+  WaitUntilReady(space_);
+  EXPECT_EQ(Partitions(*database_), 5);
+}
+
+// Somebody else writes to the object all the time.
+TEST_F(RunInCluster, LosesNoEditInAStorm) {
+  SetSecret(space_, uri_);
+  Apply(Policy(space_));
+  Start();
+  for (int i = 0; i < 25; ++i) {
+    Server().MustKubectl({"annotate", "--overwrite", "ppol", "points", "-n", space_,
+                          "edgewatch.dev/reconcile-requested-at=" + std::to_string(i)});
+    json policy = Policy(space_);
+    policy["spec"]["partitioning"]["premake"] = 1 + i % 7;
+    if (i % 5 == 0) Apply(policy);
+  }
+  json policy = Policy(space_);
+  policy["spec"]["partitioning"]["premake"] = 8;
+  Apply(policy);
+  WaitUntilReady(space_);
+  EXPECT_EQ(Partitions(*database_), 10);
+  EXPECT_TRUE(
+      Eventually([&] { return Get(space_).at("status").value("lastHandledReconcileAt", "") == "24"; }));
+}
+
+// An API server that answers nothing, and does not refuse either.
+TEST_F(RunInCluster, EndsWhenItCannotRenewTheLease) {
+  SetSecret(space_, uri_);
+  Apply(Policy(space_));
+  Process& first = Start();
+  WaitUntilReady(space_);
+  Server().Signal(SIGSTOP);
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(first.Wait(), 1);
+  EXPECT_GT(std::chrono::steady_clock::now() - begin, seconds(5));
+  Server().Signal(SIGCONT);
+  EXPECT_THAT(first.Err(), HasSubstr("Lost the lease"));
+  Start();
+  json policy = Policy(space_);
+  policy["spec"]["partitioning"]["premake"] = 3;
+  Apply(policy);
+  WaitUntilReady(space_);
+  EXPECT_EQ(Partitions(*database_), 5);
+}
+
+// The leader stands still in the middle of a removal for longer than its lease
+// lasts.  Its successor is told to keep the data; what the old one goes on with
+// then must not happen.
+TEST_F(RunInCluster, AnUndeadLeaderRemovesNothing) {
+  database_->Sql(
+      "CREATE TABLE points_2020 PARTITION OF points FOR VALUES FROM ('2020-01-01 UTC') TO ('2020-02-01 "
+      "UTC'); "
+      "INSERT INTO points VALUES ('2020-01-15 UTC', 1)");
+  SetSecret(space_, uri_);
+  json policy = Policy(space_);
+  Apply(policy);
+  Process& first = Start();
+  WaitUntilReady(space_);
+
+  // Somebody reads: the removal has to wait for its lock.
+  LiveDatabase reader(uri_);
+  reader.Sql("BEGIN; SELECT count(*) FROM points_2020");
+  policy["spec"]["retention"] = {{"keep", "90d"}, {"action", "Drop"}, {"undoWindow", "0h"}};
+  Apply(policy);
+  ASSERT_TRUE(Eventually([&] {
+    return database_->Number(
+               "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type "
+               "= 'Lock'") > 0;
+  }));
+  first.Signal(SIGSTOP);
+  const auto stopped = std::chrono::steady_clock::now();
+
+  Process& second = Start();
+  ASSERT_TRUE(Eventually([&] { return second.Err().find("\"Leading\"") != std::string::npos; }));
+  EXPECT_LT(std::chrono::steady_clock::now() - stopped, seconds(25));
+  policy["spec"]["retention"]["keep"] = "99y";
+  Apply(policy);
+  WaitUntilReady(space_);
+  reader.Sql("ROLLBACK");
+
+  first.Signal(SIGCONT);
+  EXPECT_EQ(first.Wait(), 1);
+  EXPECT_THAT(first.Err(), HasSubstr("Lost the lease"));
+  EXPECT_EQ(database_->Value("SELECT to_regclass('points_2020')"), "points_2020");
+  EXPECT_EQ(database_->Number("SELECT count(*) FROM pg_inherits WHERE inhrelid = 'points_2020'::regclass"),
+            1);
+  EXPECT_EQ(database_->Number("SELECT count(*) FROM points_2020"), 1);
+  WaitUntilReady(space_);
+}
+
+// What is shipped suffices, as the tests above show; this is what it does not
+// allow.
+TEST_F(RunInCluster, MayDoNothingElse) {
+  SetSecret(space_, uri_);
+  const auto allowed = [&](std::vector<std::string> what) {
+    what.insert(what.begin(), {"auth", "can-i"});
+    return Server().Kubectl(what, "", "controller").code == 0;
+  };
+  EXPECT_TRUE(allowed({"get", "secrets/edgewatch-db", "-n", space_}));
+  EXPECT_TRUE(allowed({"patch", "partitionpolicies", "--subresource=status", "-n", space_}));
+  const std::vector<std::vector<std::string>> beyond = {{"get", "secrets/other", "-n", space_},
+                                                        {"list", "secrets", "-n", space_},
+                                                        {"list", "secrets", "-A"},
+                                                        {"get", "secrets/edgewatch-db", "-n", "default"},
+                                                        {"update", "secrets/edgewatch-db", "-n", space_},
+                                                        {"patch", "partitionpolicies", "-n", space_},
+                                                        {"delete", "partitionpolicies", "-n", space_},
+                                                        {"list", "pods", "-n", space_},
+                                                        {"create", "pods", "-n", "partition-controller"},
+                                                        {"get", "configmaps", "-n", "partition-controller"},
+                                                        {"list", "nodes"},
+                                                        {"impersonate", "users"}};
+  for (const auto& what : beyond) EXPECT_FALSE(allowed(what)) << what[0] << " " << what[1];
+}
+
+}  // namespace
+}  // namespace partition_controller

@@ -1,0 +1,136 @@
+#include "controller/kubeconfig.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "controller/cluster.h"
+#include "controller/kubernetes.h"
+
+namespace partition_controller {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::Pair;
+
+// With this user and these members of the cluster.
+std::string Config(const std::string& user, const std::string& cluster = "server: https://1.2.3.4:6443") {
+  return "apiVersion: v1\nkind: Config\ncurrent-context: dev\n"
+         "contexts:\n- name: dev\n  context: {cluster: c, user: u, namespace: shop}\n"
+         "- name: other\n  context: {cluster: c, user: u}\n"
+         "clusters:\n- name: c\n  cluster: {" +
+         cluster + "}\nusers:\n- name: u\n  user: {" + user + "}\n";
+}
+
+ClusterAccess Read(const std::string& text, const std::string& context = "") {
+  return ReadKubeconfig({{"/home/me/.kube/config", text}}, context);
+}
+
+std::string Complaint(const std::string& text, const std::string& context = "") {
+  try {
+    Read(text, context);
+  } catch (const ClusterError& error) {
+    EXPECT_EQ(error.kind(), ClusterError::Kind::kCredentials);
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Kubeconfig, NamesServerAndUser) {
+  const ClusterAccess access = Read(
+      Config("token: abc",
+             "server: 'https://1.2.3.4:6443/', certificate-authority: ca.pem, tls-server-name: api.test"));
+  EXPECT_EQ(access.server, "https://1.2.3.4:6443");
+  EXPECT_EQ(access.tls_server_name, "api.test");
+  EXPECT_EQ(access.authority.file, "/home/me/.kube/ca.pem");
+  EXPECT_EQ(access.token.text, "abc");
+  EXPECT_EQ(access.name_space, "shop");
+  EXPECT_EQ(Read(Config("token: abc"), "other").name_space, "default");
+}
+
+TEST(Kubeconfig, TakesDataBeforeFiles) {
+  const ClusterAccess access =
+      Read(Config("client-certificate: /c, client-certificate-data: Y2VydA==, client-key-data: a2V5",
+                  "server: 'https://h', certificate-authority-data: 'Y2Eg\n  Y2E='"));
+  EXPECT_EQ(access.authority, (TextOrFile{"ca ca", ""}));
+  EXPECT_EQ(access.certificate, (TextOrFile{"cert", ""}));
+  EXPECT_EQ(access.key, (TextOrFile{"key", ""}));
+  EXPECT_EQ(Read(Config("tokenFile: tokens/me")).token.file, "/home/me/.kube/tokens/me");
+}
+
+TEST(Kubeconfig, MergesFiles) {
+  const ClusterAccess access = ReadKubeconfig(
+      {{"/a/one", "current-context: dev\nusers:\n- name: u\n  user: {token: first}\n"},
+       {"/b/two", Config("token: second", "server: 'https://h', certificate-authority: ca.pem")}});
+  EXPECT_EQ(access.token.text, "first");
+  EXPECT_EQ(access.authority.file, "/b/ca.pem");
+}
+
+TEST(Kubeconfig, NamesPlugins) {
+  const ClusterAccess access = Read(
+      Config("exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: ./plugin, args: [a, 'b c'], "
+             "env: [{name: A, value: '1'}], installHint: get it, provideClusterInfo: true}"));
+  ASSERT_TRUE(access.exec);
+  EXPECT_EQ(access.exec->command, "/home/me/.kube/./plugin");
+  EXPECT_THAT(access.exec->arguments, ElementsAre("a", "b c"));
+  EXPECT_THAT(access.exec->environment, ElementsAre(Pair("A", "1")));
+  EXPECT_THAT(access.exec->cluster_info, HasSubstr("https://1.2.3.4:6443"));
+}
+
+TEST(Kubeconfig, RefusesWhatWouldBeUnsafeOrUnclear) {
+  const std::pair<std::string, const char*> cases[] = {
+      {"clusters: [", "cannot be read"},
+      {"{}", "no current-context"},
+      {"current-context: x", "no context called 'x'"},
+      {Config("token: a", "server: 1.2.3.4"), "must begin with https://"},
+      {Config("token: a", "server: 'https://[::1]:6443'"), "IPv6"},
+      {Config("token: a", "server: 'http://api.example.com'"), "unencrypted"},
+      {Config("token: a", "server: 'https://h', insecure-skip-tls-verify: true"), "not supported"},
+      {Config("token: a", "server: 'https://h', proxy-url: 'http://p'"), "not supported"},
+      {Config("token: a", "server: 'https://h', certificate-authority-data: '***'"), "not base64"},
+      {Config("auth-provider: {name: gcp}"), "gke-gcloud-auth-plugin"},
+      {Config("username: me, password: hunter2"), "no passwords"},
+      {Config("client-certificate-data: Y2VydA=="), "only one of"},
+      {Config("exec: {apiVersion: client.authentication.k8s.io/v1alpha1, command: x}"), "apiVersion"},
+      {Config("exec: {apiVersion: client.authentication.k8s.io/v1}"), "no command"},
+  };
+  for (const auto& [text, expected] : cases) {
+    EXPECT_THAT(Complaint(text), HasSubstr(expected)) << text;
+    EXPECT_THAT(Complaint(text), Not(HasSubstr("hunter2")));
+  }
+  EXPECT_THAT(Complaint(Config("token: a"), "nowhere"), HasSubstr("no context called 'nowhere'"));
+}
+
+TEST(InCluster, ReadsWhatIsMounted) {
+  const std::string folder = ::testing::TempDir() + "/serviceaccount";
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder + "/namespace") << "edgewatch\n";
+  const auto with_host = [](const std::string& host) {
+    return [host](const char* name) -> std::string {
+      return std::string(name) == "KUBERNETES_SERVICE_HOST" ? host : host.empty() ? "" : "443";
+    };
+  };
+  EXPECT_EQ(InClusterAccess(with_host(""), folder), std::nullopt);
+  const auto access = InClusterAccess(with_host("10.0.0.1"), folder);
+  ASSERT_TRUE(access);
+  EXPECT_EQ(access->server, "https://10.0.0.1:443");
+  EXPECT_EQ(access->authority.file, folder + "/ca.crt");
+  EXPECT_EQ(access->token.file, folder + "/token");
+  EXPECT_EQ(access->name_space, "edgewatch");
+  EXPECT_EQ(InClusterAccess(with_host("fd00::1"), folder)->server, "https://kubernetes.default.svc:443");
+}
+
+TEST(Base64, IsStrict) {
+  EXPECT_EQ(DecodeBase64("aGVsbG8="), "hello");
+  EXPECT_EQ(DecodeBase64("aGVs\n bG8="), "hello");
+  EXPECT_EQ(DecodeBase64(""), "");
+  EXPECT_EQ(DecodeBase64("aGVsbG8"), std::nullopt);
+  EXPECT_EQ(DecodeBase64("a*=="), std::nullopt);
+}
+
+}  // namespace
+}  // namespace partition_controller

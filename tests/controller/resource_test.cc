@@ -1,0 +1,284 @@
+#include "controller/resource.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "controller/connection.h"
+#include "controller/secrets.h"
+#include "controller/status_writer.h"
+#include "tests/fakes/fake_clock.h"
+#include "tests/fakes/fake_cluster.h"
+
+namespace partition_controller {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+json Object() {
+  return json::parse(R"({
+    "apiVersion": "edgewatch.dev/v1alpha1", "kind": "PartitionPolicy",
+    "metadata": {"name": "points", "namespace": "shop", "uid": "u-1", "generation": 3, "resourceVersion": "70",
+      "annotations": {"edgewatch.dev/reconcile-requested-at": "now", "edgewatch.dev/acknowledge": "abc"}},
+    "spec": {"connection": {"secretRef": {"name": "db"}}, "table": {"name": "points"}, "timeColumn": "ts"},
+    "status": {"observedGeneration": -1}})");
+}
+
+const Instant kNoon = *ParseInstant("2026-11-05T12:00:00Z");
+
+// What the board has after a good look.
+PolicyState Looked(const Resource& resource) {
+  PolicyState state;
+  state.tried = true;
+  state.observed = true;
+  state.partitioned = true;
+  state.partitions = 7;
+  state.outlook.covered_until = ParseInstant("2027-03-01T00:00:00Z");
+  state.origin = resource.origin;
+  state.conditions = {{"Ready", "True", "AsDeclared", "Fine."}, {"Stalled", "False", "AsDeclared", "Fine."}};
+  return state;
+}
+
+TEST(Resource, HasWhatTheApiServerKeeps) {
+  const Resource resource = ReadResource(Object());
+  EXPECT_EQ(resource.key, (PolicyKey{"shop", "points"}));
+  EXPECT_EQ(resource.origin, (Origin{"u-1", 3, "now", "abc"}));
+  ASSERT_TRUE(resource.policy);
+  EXPECT_EQ(resource.policy->origin, resource.origin);
+  EXPECT_EQ(resource.policy->connection.secret_ref->name_space, "shop");
+}
+
+TEST(Resource, MayBeInvalid) {
+  json object = Object();
+  object["spec"]["timeColumn"] = 3;
+  object["spec"]["connection"] = {{"file", "/etc/shadow"}};
+  const Resource resource = ReadResource(object);
+  EXPECT_FALSE(resource.policy);
+  const json status = *StatusFor(resource, nullptr, resource.status, kNoon);
+  EXPECT_EQ(status.at("observedGeneration"), 3);
+  std::map<std::string, std::string> found;
+  for (const json& condition : status.at("conditions")) {
+    found[condition.at("type").get<std::string>()] =
+        condition.at("status").get<std::string>() + " " + condition.at("reason").get<std::string>();
+    EXPECT_EQ(condition.at("observedGeneration"), 3);
+  }
+  EXPECT_EQ(found.at("Ready"), "False InvalidSpec");
+  EXPECT_EQ(found.at("Stalled"), "True InvalidSpec");
+  EXPECT_THAT(status.dump(), HasSubstr("timeColumn must be text"));
+  EXPECT_THAT(status.dump(), Not(HasSubstr("/etc/shadow")));
+}
+
+TEST(Status, SaysWhatTheBoardHas) {
+  const Resource resource = ReadResource(Object());
+  PolicyState state = Looked(resource);
+  state.due = {{"create_partition", 2}};
+  state.waiting = 1;
+  state.plan_hash = "abc";
+  const json status = *StatusFor(resource, &state, resource.status, kNoon);
+  EXPECT_EQ(status, json::parse(R"({
+    "observedGeneration": 3, "lastHandledReconcileAt": "now",
+    "partitions": {"count": 7, "coveredUntil": "2027-03-01T00:00:00Z"},
+    "plan": {"steps": 2, "waiting": 1, "needsAcknowledgement": false, "hash": "abc",
+             "pending": [{"action": "create_partition", "count": 2}]},
+    "conditions": [
+      {"type": "Ready", "status": "True", "reason": "AsDeclared", "message": "Fine.", "observedGeneration": 3,
+       "lastTransitionTime": "2026-11-05T12:00:00Z"},
+      {"type": "Stalled", "status": "False", "reason": "AsDeclared", "message": "Fine.", "observedGeneration": 3,
+       "lastTransitionTime": "2026-11-05T12:00:00Z"}]})"))
+      << status.dump(2);
+}
+
+// kubectl wait relies on it.
+TEST(Status, NeverSpeaksOfAnotherGenerationOrObject) {
+  const Resource resource = ReadResource(Object());
+  PolicyState state = Looked(resource);
+  EXPECT_EQ(StatusFor(resource, nullptr, json::object(), kNoon), std::nullopt);
+  state.origin.generation = 2;
+  EXPECT_EQ(StatusFor(resource, &state, json::object(), kNoon), std::nullopt);
+  state = Looked(resource);
+  state.origin.uid = "u-0";
+  EXPECT_EQ(StatusFor(resource, &state, json::object(), kNoon), std::nullopt);
+  state = Looked(resource);
+  state.tried = false;
+  EXPECT_EQ(StatusFor(resource, &state, json::object(), kNoon), std::nullopt);
+}
+
+TEST(Status, KeepsTheTimeOfTheLastTransition) {
+  const Resource resource = ReadResource(Object());
+  PolicyState state = Looked(resource);
+  const json before = *StatusFor(resource, &state, json::object(), kNoon);
+  // Another reason is no transition.
+  state.conditions[0].reason = "Other";
+  state.conditions[1].status = "True";
+  const json after = *StatusFor(resource, &state, before, kNoon + std::chrono::hours(1));
+  EXPECT_EQ(after.at("conditions").at(0).at("lastTransitionTime"), "2026-11-05T12:00:00Z");
+  EXPECT_EQ(after.at("conditions").at(1).at("lastTransitionTime"), "2026-11-05T13:00:00Z");
+}
+
+class StatusWriterTest : public testing::Test {
+ protected:
+  void See(const json& object) {
+    resources_[{"shop", "points"}] = std::make_shared<const Resource>(ReadResource(object));
+  }
+  void Report(const std::function<void(PolicyState&)>& change = [](PolicyState&) {}) {
+    PolicyState state = Looked(*resources_.at({"shop", "points"}));
+    change(state);
+    snapshot_.policies[{"shop", "points"}] = std::make_shared<const PolicyState>(state);
+  }
+  // How many requests a turn sends.
+  std::size_t Write() {
+    cluster_.calls.clear();
+    writer_.Write(resources_, snapshot_, {});
+    return cluster_.calls.size();
+  }
+  json Written() { return json::parse(cluster_.calls.at(0).body); }
+
+  FakeClock clock_;
+  FakeCluster cluster_;
+  ResourceStore::Resources resources_;
+  Snapshot snapshot_;
+  StatusWriter writer_{cluster_, clock_};
+};
+
+TEST_F(StatusWriterTest, WritesOnceAndThenOnlyOnChange) {
+  See(Object());
+  EXPECT_EQ(Write(), 0U);
+  Report();
+  EXPECT_EQ(Write(), 1U);
+  EXPECT_EQ(cluster_.calls[0].path,
+            "/apis/edgewatch.dev/v1alpha1/namespaces/shop/partitionpolicies/points/status?fieldManager="
+            "partition-controller&force=true");
+  EXPECT_EQ(cluster_.calls[0].verb, ClusterRequest::Verb::kApply);
+  EXPECT_EQ(Written().at("metadata").at("uid"), "u-1");
+  // A minute later, with nothing new: also before the informer has seen it.
+  clock_.Advance(std::chrono::minutes(1));
+  Report();
+  EXPECT_EQ(Write(), 0U);
+  json seen = Object();
+  seen["status"] =
+      StatusFor(*resources_.begin()->second, snapshot_.policies.begin()->second.get(), json::object(), kNoon)
+          .value();
+  See(seen);
+  EXPECT_EQ(Write(), 0U);
+  Report([](PolicyState& state) { state.partitions = 8; });
+  EXPECT_EQ(Write(), 1U);
+  EXPECT_EQ(Written().at("status").at("partitions").at("count"), 8);
+}
+
+// Also over a restart: what is stored is what was told.
+TEST_F(StatusWriterTest, TellsWhenAPolicyBecomesReadyOrNeedsAPerson) {
+  std::vector<EventNote> told;
+  StatusWriter writer(cluster_, clock_, [&](EventNote note) { told.push_back(std::move(note)); });
+  const auto write = [&](const std::vector<Condition>& conditions) {
+    Report([&](PolicyState& state) { state.conditions = conditions; });
+    writer.Write(resources_, snapshot_, {});
+  };
+  See(Object());
+  write({{"Ready", "True", "AsDeclared", "Fine."}, {"Stalled", "False", "AsDeclared", ""}});
+  ASSERT_THAT(told, SizeIs(1));
+  EXPECT_EQ(told[0].reason, "Ready");
+  EXPECT_FALSE(told[0].warning);
+  write({{"Ready", "False", "LockTimeout", "busy"}, {"Stalled", "False", "AsDeclared", ""}});
+  write({{"Ready", "False", "PrivilegeMissing", "x"}, {"Stalled", "True", "PrivilegeMissing", "grant it"}});
+  ASSERT_THAT(told, SizeIs(2));
+  EXPECT_EQ(told[1].reason, "PrivilegeMissing");
+  EXPECT_EQ(told[1].note, "grant it");
+  EXPECT_TRUE(told[1].warning);
+  write({{"Ready", "False", "PrivilegeMissing", "y"}, {"Stalled", "True", "PrivilegeMissing", "grant that"}});
+  EXPECT_THAT(told, SizeIs(2));
+}
+
+// Somebody, or a restore, changed what we had written.
+TEST_F(StatusWriterTest, WritesAgainWhatSomebodyElseChanged) {
+  See(Object());
+  Report();
+  EXPECT_EQ(Write(), 1U);
+  json other = Object();
+  other["metadata"]["resourceVersion"] = "90";
+  See(other);
+  EXPECT_EQ(Write(), 1U);
+}
+
+// An older CRD drops what it does not know; that must not become a loop.
+TEST_F(StatusWriterTest, AcceptsThatTheServerDropsFields) {
+  const auto drop = [](json object) {
+    object["status"].erase("plan");
+    return object;
+  };
+  cluster_.answer = [&](const ClusterRequest& request) { return drop(json::parse(request.body)); };
+  See(Object());
+  Report();
+  EXPECT_EQ(Write(), 1U);
+  json seen = Object();
+  seen["status"] =
+      drop(json{{"status", *StatusFor(*resources_.begin()->second, snapshot_.policies.begin()->second.get(),
+                                      json::object(), kNoon)}})
+          .at("status");
+  See(seen);
+  EXPECT_EQ(Write(), 0U);
+  Report();
+  EXPECT_EQ(Write(), 0U);
+}
+
+TEST_F(StatusWriterTest, TriesAgainLater) {
+  testing::internal::CaptureStderr();
+  cluster_.answer = [](const ClusterRequest&) -> json {
+    throw ClusterError(ClusterError::Kind::kForbidden, "namespace is being terminated");
+  };
+  See(Object());
+  Report();
+  EXPECT_EQ(Write(), 1U);
+  EXPECT_EQ(Write(), 0U);
+  clock_.Advance(std::chrono::seconds(2));
+  EXPECT_EQ(Write(), 1U);
+  cluster_.answer = [](const ClusterRequest& request) { return json::parse(request.body); };
+  clock_.Advance(std::chrono::minutes(5));
+  EXPECT_EQ(Write(), 1U);
+  EXPECT_EQ(Write(), 0U);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("namespace is being terminated"));
+}
+
+std::string Complaint(FakeCluster& cluster, bool* needs_a_person) {
+  try {
+    ReadSecret(cluster, {"shop", "db", "uri"}, {});
+  } catch (const ConnectionProblem& problem) {
+    *needs_a_person = problem.needs_a_person();
+    return problem.what();
+  }
+  return "";
+}
+
+TEST(Secrets, AreReadByName) {
+  FakeCluster cluster;
+  cluster.answer = [](const ClusterRequest&) { return json{{"data", {{"uri", "aGVsbG8="}}}}; };
+  EXPECT_EQ(ReadSecret(cluster, {"shop", "db", "uri"}, {}), "hello");
+  EXPECT_EQ(cluster.calls.at(0).path, "/api/v1/namespaces/shop/secrets/db");
+}
+
+TEST(Secrets, MayBeMissing) {
+  FakeCluster cluster;
+  bool person = false;
+  const auto with = [&](const json& secret) {
+    cluster.answer = [secret](const ClusterRequest&) { return secret; };
+    return Complaint(cluster, &person);
+  };
+  EXPECT_EQ(with(json::object()), "Secret shop/db has no key uri");
+  EXPECT_EQ(with({{"data", {{"URI", "x"}}}}), "Secret shop/db has no key uri");
+  EXPECT_EQ(with({{"data", {{"uri", "hunter2!"}}}}), "Secret shop/db, key uri, is not base64");
+  EXPECT_TRUE(person);
+  const auto failing = [&](ClusterError::Kind kind) {
+    cluster.answer = [kind](const ClusterRequest&) -> json { throw ClusterError(kind, "no luck"); };
+    return Complaint(cluster, &person);
+  };
+  EXPECT_EQ(failing(ClusterError::Kind::kNotFound), "Secret shop/db does not exist");
+  EXPECT_THAT(failing(ClusterError::Kind::kForbidden), HasSubstr("resourceNames: [db]"));
+  EXPECT_TRUE(person);
+  EXPECT_EQ(failing(ClusterError::Kind::kUnreachable), "Secret shop/db cannot be read: no luck");
+  EXPECT_FALSE(person);
+}
+
+}  // namespace
+}  // namespace partition_controller
