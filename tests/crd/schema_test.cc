@@ -57,7 +57,7 @@ json Everything() {
         "afterRollup": "Required"},
       "rollups": [
         {"name": "hourly", "state": "Enabled", "interval": "1h", "table": "hourly", "dimensions": ["device_id"],
-         "source": {"jsonb": "metrics", "keys": ["a"]}, "settle": "5m", "keep": "2y"},
+         "source": {"jsonb": "metrics", "keys": ["a"]}, "settle": "5m", "lateData": "Refuse", "keep": "2y"},
         {"name": "daily", "interval": "1d", "timeZone": "UTC", "table": "daily", "dimensions": ["device_id"],
          "source": {"columns": ["x"]}}],
       "schedule": {"period": "60s",
