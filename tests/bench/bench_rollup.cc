@@ -160,6 +160,26 @@ double LateRefresh(std::int64_t points, int days, int rounds, Report& report) {
   return best;
 }
 
+// What refreshing takes of one core, where each bucket is computed once: an hour
+// of points of 1,000 devices, when it has settled.
+void SteadyState(std::int64_t points_a_day, const Options& options, Report& report) {
+  const std::int64_t points = options.smoke ? 2'000 : points_a_day / 24;
+  LiveDatabase db(Server().CreateDatabase("rollup_steady"));
+  MakeTables(db, 1'000);
+  Settle(db.uri(), report);
+  OneRollup rollup(db);
+  db.Sql(PointsSql("p", points, "2026-07-01", "59 min", 1'000));
+  db.Sql("ANALYZE telemetry_points");
+  const std::string left =
+      "SELECT count(*) FROM partition_controller.\"marks_" +
+      db.Value("SELECT suffix FROM partition_controller.rollups") + "\"";
+  double seconds = 0;
+  while (db.Number(left) > 0) {
+    seconds += rollup.Run({rollup.Sql().Refresh(At("2026-12-01T00:00:00Z"), std::nullopt, kBucketsPerBatch)});
+  }
+  report.Measure(std::to_string(points_a_day) + " points a day: refreshing, of one core", {seconds / 36}, "%");
+}
+
 void Chart(const Options& options, Report& report) {
   const std::int64_t points = options.smoke ? 5'000 : 2'000'000;
   LiveDatabase db(Server().CreateDatabase("rollup_chart"));
@@ -263,6 +283,8 @@ void RunRollup(const Options& options, Report& report) {
   report.Measure("1,000 late points in 50 buckets, of " + std::to_string(few), {small * 1e3}, "ms");
   report.Measure("the same, of " + std::to_string(many), {large * 1e3}, "ms");
   report.Budget("time, large / small", {large / small}, "", 1.5);
+  SteadyState(1'000'000, options, report);
+  SteadyState(20'000'000, options, report);
   Ingesting(options, report);
   Chart(options, report);
 }
