@@ -63,9 +63,12 @@ json PlanJson(const PolicyState& state) {
     steps += count;
     if (pending.size() < kMostKinds) pending.push_back({{"action", kind}, {"count", count}});
   }
-  json plan = {
-      {"steps", steps}, {"waiting", state.waiting}, {"needsAcknowledgement", state.needs_acknowledgement}};
-  if (!pending.empty()) plan["pending"] = pending;
+  // Also where it is empty: of a list that is left out after it had items, an API
+  // server of 1.20 may make null, and refuses that.
+  json plan = {{"steps", steps},
+               {"waiting", state.waiting},
+               {"needsAcknowledgement", state.needs_acknowledgement},
+               {"pending", std::move(pending)}};
   if (!state.plan_hash.empty()) plan["hash"] = state.plan_hash;
   return plan;
 }

@@ -264,7 +264,7 @@ class Fuzz : public testing::Test {
             saved = true;
           }
           const std::int64_t kind = any(0, 99);
-          if (number == 1 && !one_snapshot && any(0, 1'499) == 0) {
+          if (number == 1 && !one_snapshot && any(0, 3'999) == 0) {
             // Of what is there; what has left is gone for good.  An older snapshot
             // would not see all of it.
             exec(session, "LOCK TABLE points; DELETE FROM shadow WHERE id IN (SELECT id FROM points)");
