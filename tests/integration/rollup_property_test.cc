@@ -47,13 +47,8 @@ enum class Fault {
   kReadCommittedConsumers,
   kWatermark,
   kDropBeforeSeal,
-  kWindow,
-  kLostSeals,
-  kLostBase
+  kWindow
 };
-
-// Those under which the controller goes on as ever.
-bool Sabotages(Fault fault) { return fault == Fault::kLostSeals || fault == Fault::kLostBase; }
 
 class Fuzz : public testing::Test {
  protected:
@@ -264,7 +259,7 @@ class Fuzz : public testing::Test {
             saved = true;
           }
           const std::int64_t kind = any(0, 99);
-          if (number == 1 && !one_snapshot && any(0, 3'999) == 0) {
+          if (number == 1 && fault_ == Fault::kNone && !one_snapshot && any(0, 3'999) == 0) {
             // Of what is there; what has left is gone for good.  An older snapshot
             // would not see all of it.
             exec(session, "LOCK TABLE points; DELETE FROM shadow WHERE id IN (SELECT id FROM points)");
@@ -307,8 +302,7 @@ class Fuzz : public testing::Test {
         }
         exec(session, any(0, 9) == 0 ? "ROLLBACK" : "COMMIT");
         // The others are to have a part in it.
-        if (fault_ == Fault::kNone || Sabotages(fault_))
-          std::this_thread::sleep_for(std::chrono::milliseconds(any(0, 8)));
+        if (fault_ == Fault::kNone) std::this_thread::sleep_for(std::chrono::milliseconds(any(0, 8)));
       } catch (const pqxx::transaction_rollback&) {
         session.exec("ROLLBACK");
         ++done;
@@ -390,8 +384,7 @@ class Fuzz : public testing::Test {
       session.exec("COMMIT");
       ++snapshots_;
       // A reader that never rests would keep the table from being changed.
-      if (fault_ == Fault::kNone || Sabotages(fault_))
-        std::this_thread::sleep_for(std::chrono::milliseconds(200));
+      if (fault_ == Fault::kNone) std::this_thread::sleep_for(std::chrono::milliseconds(200));
       if (violations_ > 0 && fault_ != Fault::kNone) stop_ = true;  // caught
     }
   }
@@ -415,10 +408,9 @@ class Fuzz : public testing::Test {
     if (FromEnvironment("PC_ROLLUP_JOURNAL", 0) != 0) KeepJournal();
     std::vector<std::jthread> threads;
     constexpr int kWriters = 4;
-    const bool usual = fault == Fault::kNone || Sabotages(fault);
-    if (usual || fault == Fault::kMarksOnConflictDoNothing) threads.emplace_back([&] { Control(); });
-    if (Sabotages(fault)) threads.emplace_back([&] { Sabotage(); });
-    if (usual) threads.emplace_back([&] { Consume(true, "REPEATABLE READ"); });
+    if (fault == Fault::kNone || fault == Fault::kMarksOnConflictDoNothing)
+      threads.emplace_back([&] { Control(); });
+    if (fault == Fault::kNone) threads.emplace_back([&] { Consume(true, "REPEATABLE READ"); });
     if (fault == Fault::kReadCommittedConsumers) {
       for (int i = 0; i < 4; ++i) threads.emplace_back([&] { Consume(false, "READ COMMITTED"); });
     }
@@ -434,7 +426,7 @@ class Fuzz : public testing::Test {
       std::jthread clock([&] {
         while (!written && !stop_) {
           std::this_thread::sleep_for(std::chrono::milliseconds(50));
-          if (usual) hour_ = static_cast<int>(240 * written_ / statements);
+          if (fault == Fault::kNone) hour_ = static_cast<int>(240 * written_ / statements);
           if (fault == Fault::kDropBeforeSeal) DropOldest();
         }
       });
@@ -547,17 +539,6 @@ class Fuzz : public testing::Test {
     } while (!once && !stop_);
   }
 
-  void Sabotage() {
-    while (!stop_) {
-      for (const auto& [name, state] : consumer_states_) {
-        database_->Sql(fault_ == Fault::kLostSeals
-                           ? "DELETE FROM partition_controller.sealed"
-                           : "DELETE FROM partition_controller.\"base_" + state.suffix + "\"");
-      }
-      std::this_thread::sleep_for(std::chrono::milliseconds(300));
-    }
-  }
-
   void DropOldest() {
     const std::string oldest = database_->Value(
         "SELECT c.oid::regclass FROM pg_inherits i JOIN pg_class c ON c.oid = "
@@ -609,8 +590,7 @@ class PlantedFault : public Fuzz, public testing::WithParamInterface<Fault> {};
 
 INSTANTIATE_TEST_SUITE_P(Each, PlantedFault,
                          testing::Values(Fault::kMarksOnConflictDoNothing, Fault::kReadCommittedConsumers,
-                                         Fault::kWatermark, Fault::kDropBeforeSeal, Fault::kWindow,
-                                         Fault::kLostSeals, Fault::kLostBase));
+                                         Fault::kWatermark, Fault::kDropBeforeSeal, Fault::kWindow));
 
 TEST_P(PlantedFault, IsCaught) {
   EXPECT_FALSE(Run(true, 40'000, GetParam())) << "after " << snapshots_ << " snapshots";
