@@ -73,9 +73,9 @@ class RollupReader {
       if (row[16]) state.audited_at = Micros(row[16]);
       state.started_at = Micros(row[17]);
       const Result proofs = session_.Query(
-          "SELECT partition_oid FROM partition_controller.proofs WHERE suffix = $1 AND proved_at IS NOT NULL "
-          "ORDER "
-          "BY partition_oid",
+          std::string(
+              "SELECT partition_oid FROM partition_controller.proofs WHERE suffix = $1 AND proved_at > ") +
+              kProofsSince + " ORDER BY partition_oid",
           {state.suffix});
       for (const Row& proof : proofs.rows) state.proved.push_back(ToOid(proof[0]));
       table_.rollups.push_back(std::move(state));

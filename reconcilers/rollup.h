@@ -79,6 +79,10 @@ struct RollupState {
   bool operator==(const RollupState&) const = default;
 };
 
+// A proof is good for so long: nobody knows what is done to a partition past the
+// triggers.
+inline constexpr const char* kProofsSince = "pg_catalog.now() - interval '1 hour'";
+
 // What cannot be changed of a rollup that has history: interval, zone,
 // dimensions, table.
 std::string RollupShape(const Rollup& rollup);

@@ -145,10 +145,10 @@ std::vector<std::string> RollupSql::Fill(const std::vector<Range>& partitions) c
       Dims("") + ", bucket_ts), flagged AS MATERIALIZED (SELECT p.*, " + Sealer("p.bucket_ts") +
       " AS sealer, " + Based("p") +
       " AS has_base FROM there p), seen AS MATERIALIZED (SELECT f.*, NOT f.has_base AND (f.sealer IS NOT "
-      "NULL "
-      "OR (NOT f.raw AND ($3 OR (NOT $4 AND " +
-      Deserted("f.bucket_ts", partitions) + ")))) AS keep_stored FROM flagged f WHERE " +
-      (rollup_.merge_late ? "f.raw OR f.has_base OR f.sealer IS NULL)" : "f.sealer IS NULL)") + Tail(false) +
+      "NULL OR (NOT f.raw AND $3)) AS keep_stored FROM flagged f WHERE " +
+      (rollup_.merge_late ? "(f.raw OR f.has_base OR f.sealer IS NULL)" : "f.sealer IS NULL") +
+      " AND (f.raw OR f.has_base OR f.sealer IS NOT NULL OR $3 OR $4 OR NOT " +
+      Deserted("f.bucket_ts", partitions) + "))" + Tail(false) +
       ", noted AS (UPDATE partition_controller.rollups SET skipped_values = skipped_values "
       "OPERATOR(pg_catalog.+) (SELECT coalesce(pg_catalog.sum(skipped), 0)::bigint FROM groups) WHERE suffix "
       "OPERATOR(pg_catalog.=) " +
@@ -240,7 +240,11 @@ std::vector<std::string> RollupSql::Prove(const ProveRollup& a) const {
       "0;\n  counted bigint := 0;\n  held bigint := 0;\n  summed numeric := 0;\nBEGIN\n  INSERT INTO "
       "partition_controller.proofs (suffix, partition_oid, partition_name) VALUES (" +
       Suffix() + ", " + std::to_string(partition.oid) + ", " + QuoteLiteral(leaf) +
-      ") ON CONFLICT DO NOTHING;\n  SELECT p.down_to, r.fill_step INTO STRICT upto, step FROM "
+      ") ON CONFLICT (suffix, partition_oid) DO UPDATE SET down_to = 'infinity', groups = 0, points = 0, "
+      "total = 0, "
+      "proved_at = NULL WHERE proofs.proved_at <= " +
+      kProofsSince +
+      ";\n  SELECT p.down_to, least(r.fill_step, interval '6 hours') INTO STRICT upto, step FROM "
       "partition_controller.proofs p JOIN partition_controller.rollups r USING (suffix) WHERE p.suffix = " +
       Suffix() + " AND p.partition_oid = " + std::to_string(partition.oid) + ";\n" +
       (range.to.finite() ? "  upto := least(upto, " +
@@ -271,7 +275,7 @@ std::vector<std::string> RollupSql::Prove(const ProveRollup& a) const {
 
 std::string RollupSql::NotProved(Oid partition) const {
   return "NOT EXISTS (SELECT FROM partition_controller.proofs WHERE suffix = " + Suffix() +
-         " AND partition_oid = " + std::to_string(partition) + " AND proved_at IS NOT NULL)";
+         " AND partition_oid = " + std::to_string(partition) + " AND proved_at > " + kProofsSince + ")";
 }
 
 }  // namespace partition_controller

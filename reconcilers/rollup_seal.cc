@@ -150,8 +150,14 @@ std::string RollupSql::BeforeDelete(const std::string& leaf, Oid oid, const Rang
   // What came meanwhile is taken in first; a paused rollup holds nothing back.
   std::string text;
   if (live()) {
-    text = "  EXECUTE " + DollarQuote(Consume("m.bucket_ts >= $1 AND m.bucket_ts < $2", kEverything)) +
-           " USING " + since + ", upto;\n";
+    // All of it is computed once more, with what no trigger saw.
+    if (required && !rollup_.keep) {
+      text = "  INSERT INTO " + marks_ + " (" + Dims("") + ", bucket_ts, points) SELECT DISTINCT " +
+             Dims("r.") + ", " + Bucket("r." + time_) + ", 0 FROM ONLY " + leaf + " r WHERE r." + time_ +
+             " < upto AND " + Valid("r.") + ";\n";
+    }
+    text += "  EXECUTE " + DollarQuote(Consume("m.bucket_ts >= $1 AND m.bucket_ts < $2", kEverything)) +
+            " USING " + since + ", upto;\n";
     if (required) {
       text += "  IF EXISTS (SELECT FROM " + marks_ + " m WHERE m.bucket_ts >= " + since +
               " AND m.bucket_ts < upto) OR " + Filled() + " > " + first +

@@ -70,7 +70,13 @@ std::string RollupSql::Same(const std::string& a, const std::string& b) const {
 
 std::string RollupSql::Bucket(const std::string& time) const {
   if (rollup_.calendar_day) {
-    return "pg_catalog.date_trunc('day', " + time + ", " + QuoteLiteral(rollup_.time_zone) + ")";
+    // Where midnight comes twice the later one begins the day, and an hour of
+    // that date belongs to the day before.
+    const auto midnight = [&](const std::string& at) {
+      return "pg_catalog.date_trunc('day', " + at + ", " + QuoteLiteral(rollup_.time_zone) + ")";
+    };
+    return "(CASE WHEN " + midnight(time) + " OPERATOR(pg_catalog.<=) " + time + " THEN " + midnight(time) +
+           " ELSE " + midnight("(" + time + " OPERATOR(pg_catalog.-) interval '12 hours')") + " END)";
   }
   const auto minutes = rollup_.interval.count();
   if (version_ >= 140'000) {

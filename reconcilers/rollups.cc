@@ -80,11 +80,16 @@ class Fitting {
       }
       for (const char* taken :
            {"metric_key", "bucket_ts", "sample_count", "min_value", "max_value", "avg_value", "sum_value",
-            "updated_at", "points", "held", "source", "n", "lo", "hi", "total"}) {
+            "updated_at", "points", "held", "source", "n", "lo", "hi", "total",
+            // Names in our statements and functions.
+            "document", "skipped", "raw", "sealer", "keep_stored", "has_base", "next_ts", "at", "lower",
+            "upper", "key", "value", "upto", "low", "newest", "step", "adopts", "emptied", "made", "wide",
+            "names", "odd", "began", "wrong", "counted", "summed", "oldest", "found", "gone", "new", "old",
+            "tg_name", "tg_when", "tg_level", "tg_op", "tg_relid", "tg_relname", "tg_table_name",
+            "tg_table_schema", "tg_nargs", "tg_argv"}) {
         if (name == taken) {
           Refuse("RollupSourceUnfit",
-                 "a dimension cannot be called " + QuoteName(name) +
-                     ", for the rollup has a column of that name",
+                 "a dimension cannot be called " + QuoteName(name) + ", a name that rollups use themselves",
                  "rename the column, or leave it out");
         }
       }
@@ -115,7 +120,9 @@ class Fitting {
     for (const std::string& name : rollup_.dimensions) {
       const TypedColumn* from = FindColumn(p_.table.column_types, name);
       const TypedColumn* to = FindColumn(target.columns, name);
-      if (from == nullptr || (to != nullptr && (to->type == from->type || to->type == "text"))) continue;
+      if (from == nullptr ||
+          (to != nullptr && (to->type == from->type || (IsText(from->type) && IsText(to->type)))))
+        continue;
       Refuse("RollupTableUnfit", target_ + " has no column " + QuoteName(name) + " of type " + from->type,
              "add it, or name a table that does not exist yet");
     }

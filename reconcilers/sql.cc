@@ -32,12 +32,7 @@ class Renderer : public RevertSql {
     if (known == table_.detached.end() || !known->attached) return;
     // Somebody attached it, and who knows what was done to it before.
     UnsealRollups(known->oid, known->range);
-    for (const RollupSql& sql : MadeRollups(parent_)) {
-      if (!sql.live()) continue;
-      for (std::string& statement : sql.MarkRange(Quoted(a.table), known->range)) {
-        out_.swift.push_back(std::move(statement));
-      }
-    }
+    MarkRange(a.table, known->range);
     std::move(out_.swift.begin(), out_.swift.end(), std::back_inserter(out_.work));
     out_.swift.clear();
   }
@@ -144,6 +139,9 @@ class Renderer : public RevertSql {
     out_.work.push_back("SET CONSTRAINTS ALL IMMEDIATE");
     out_.work.push_back("ALTER TABLE " + fallback + " VALIDATE CONSTRAINT " + kDrainCheck);
     out_.work.push_back("ANALYZE " + target);
+    if (move && Known(a.drain.target)) {
+      MarkRange({a.drain.target, a.drain.target_schema, a.drain.target_name, ""}, a.drain.range);
+    }
     GentleParent();
     LockReferences(kEverybody);
     const std::string drop_check = "ALTER TABLE " + fallback + " DROP CONSTRAINT " + kDrainCheck;
@@ -218,6 +216,7 @@ class Renderer : public RevertSql {
     LockDefault();
     LockExclusive(a.table);
     ExpectDetached(a.table);
+    MarkRange(a.table, a.range);
     Attach(Quoted(a.table), a.range);
     out_.swift.push_back("ALTER TABLE " + Quoted(a.table) + " DROP CONSTRAINT " + kBoundCheck);
     UnsealRollups(a.table.oid, a.range);

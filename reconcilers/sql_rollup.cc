@@ -157,6 +157,14 @@ void RollupWriter::UnsealRollups(Oid oid, const Range& range) {
   }
 }
 
+void RollupWriter::MarkRange(const TableRef& partition, const Range& range) {
+  for (const RollupSql& sql : MadeRollups(parent_)) {
+    if (!sql.live()) continue;
+    for (std::string& statement : sql.MarkRange(Quoted(partition), range))
+      out_.work.push_back(std::move(statement));
+  }
+}
+
 std::string RollupWriter::HoldMarks() const {
   std::string text;
   for (const RollupSql& sql : MadeRollups(parent_)) {

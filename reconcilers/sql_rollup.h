@@ -32,6 +32,8 @@ class RollupWriter : public SqlWriter {
   void SealRollups(const TableRef& partition, const Range& range);
   // It is back.
   void UnsealRollups(Oid oid, const Range& range);
+  // Nobody knows what was done to its rows, or to the rollup, while it was away.
+  void MarkRange(const TableRef& partition, const Range& range);
   // PL/pgSQL for a trigger that diverts a row.
   std::string HoldMarks() const;
   void ReleaseMarks();

@@ -291,6 +291,19 @@ TEST_F(RollupsOf, RowDeletesChangeNothing) {
   }
 }
 
+TEST_F(RollupsOf, RowsThatAreDeletedAreCountedOnceMore) {
+  Make(TelemetryTable::kPlain);
+  policy_.partitioning.state = Partitioning::State::kDisabled;
+  ASSERT_EQ(TroubleWith(Run()), "");
+  const std::string before = Stored();
+  database_->Sql("DELETE FROM telemetry_rollups_hourly WHERE bucket_ts::date = '2026-05-15'");
+  ASSERT_NE(Stored(), before);
+  policy_.retention = Keep("30d");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(database_->Number("SELECT count(*) FROM telemetry_points WHERE ts < '2026-06-15'"), 0);
+  EXPECT_EQ(Stored(), before);
+}
+
 TEST_F(RollupsOf, ConversionAndTheWayBack) {
   Make(TelemetryTable::kPlain);
   policy_.partitioning.conversion = Partitioning::Conversion::kOnline;
@@ -631,10 +644,51 @@ TEST_F(RollupsOfAll, WhatSomebodyDroppedByHandSurvivesARecount) {
   database_->Sql("DROP TRIGGER partition_controller_hourly_i ON telemetry_points");
   ASSERT_EQ(TroubleWith(Run()), "");
   EXPECT_EQ(Wrong(), 0);
-  Insert("2026-05-20 10:30+00", R"({"battery_v": 2})");
+  // What is loaded again counts once.
+  database_->Sql(
+      "ALTER TABLE telemetry_points DISABLE TRIGGER accept; INSERT INTO telemetry_points SELECT * FROM "
+      "accepted WHERE "
+      "ts < '2026-06-01' AND NOT EXISTS (SELECT FROM telemetry_points p WHERE p.id = accepted.id); ALTER "
+      "TABLE "
+      "telemetry_points ENABLE TRIGGER accept");
   ASSERT_EQ(TroubleWith(Run()), "");
   EXPECT_EQ(Wrong(), 0);
   EXPECT_EQ(WrongLive(), 0);
+}
+
+// What is done to the rollup while a partition is away.
+TEST_F(RollupsOfAll, APartitionComesBackToAnotherRollup) {
+  Make(TelemetryTable::kPartitioned);
+  policy_.retention = Keep("20d", Retention::Action::kDrop, "24h");
+  policy_.rollups[0].keys = {"battery_v"};
+  ASSERT_EQ(TroubleWith(Run()), "");
+  ASSERT_THAT(database_->Partitions("telemetry_points"), testing::Not(Contains(HasSubstr("p202605"))));
+  policy_.rollups[0].keys.clear();
+  ASSERT_EQ(TroubleWith(Run()), "");
+  policy_.retention->keep = {3, CalendarDuration::Unit::kMonth};
+  ASSERT_EQ(TroubleWith(Run()), "");
+  ASSERT_THAT(database_->Partitions("telemetry_points"), Contains(HasSubstr("p202605")));
+  EXPECT_EQ(Wrong(), 0);
+  EXPECT_EQ(WrongLive(), 0);
+}
+
+// In the Azores midnight comes twice, each October.
+TEST_F(RollupsOf, DaysOfWhichMidnightComesTwice) {
+  Make(TelemetryTable::kPlain, 10);
+  policy_.partitioning.state = Partitioning::State::kDisabled;
+  policy_.rollups[0].calendar_day = true;
+  policy_.rollups[0].time_zone = "Atlantic/Azores";
+  ASSERT_EQ(TroubleWith(Run()), "");
+  Insert("2025-10-26 00:30+00", R"({"a": 1})");
+  Insert("2025-10-26 01:30+00", R"({"a": 2})");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  Insert("2025-10-26 00:31+00", R"({"b": 1})");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(database_->Column(
+                "SELECT concat_ws(' ', bucket_ts AT TIME ZONE 'UTC', metric_key, sum_value) FROM "
+                "telemetry_rollups_hourly WHERE bucket_ts < '2026-01-01' ORDER BY bucket_ts, metric_key"),
+            (std::vector<std::string>{"2025-10-25 00:00:00 a 1", "2025-10-25 00:00:00 b 1",
+                                      "2025-10-26 01:00:00 a 2"}));
 }
 
 TEST_F(RollupsOf, WhatIsRemovedIsProvedFirst) {
