@@ -244,7 +244,7 @@ std::vector<std::string> RollupSql::Prove(const ProveRollup& a) const {
       "total = 0, "
       "proved_at = NULL WHERE proofs.proved_at <= " +
       kProofsSince +
-      ";\n  SELECT p.down_to, least(r.fill_step, interval '6 hours') INTO STRICT upto, step FROM "
+      ";\n  SELECT p.down_to, least(r.fill_step, interval '2 days') INTO STRICT upto, step FROM "
       "partition_controller.proofs p JOIN partition_controller.rollups r USING (suffix) WHERE p.suffix = " +
       Suffix() + " AND p.partition_oid = " + std::to_string(partition.oid) + ";\n" +
       (range.to.finite() ? "  upto := least(upto, " +

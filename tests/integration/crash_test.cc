@@ -351,8 +351,9 @@ std::string ProgressOf(LiveDatabase& db) {
   const bool rollups = !db.Value("SELECT to_regclass('partition_controller.rollups')").empty();
   return StateOf(db) +
          (rollups
-              ? db.Value(
-                    "SELECT string_agg(points || ' ' || filled_from, ' ') FROM partition_controller.rollups")
+              ? db.Value("SELECT concat_ws(' ', string_agg(points || ' ' || filled_from, ' '), (SELECT "
+                         "string_agg(concat_ws(' ', suffix, partition_oid, down_to, proved_at), ' ') FROM "
+                         "partition_controller.proofs)) FROM partition_controller.rollups")
               : "");
 }
 
