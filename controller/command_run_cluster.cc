@@ -197,7 +197,8 @@ class ClusterRun {
   void WriteStatuses(const std::stop_token& stop) {
     StatusWriter writer(cluster_, around_.clock, [this](EventNote note) { events_.Record(std::move(note)); });
     while (!stop.stop_requested()) {
-      if (leads_) {
+      // Asked of the lease itself: one that slept must not write what it knew.
+      if (leads_ && Leads()) {
         writer.Write(store_.Get(), *board_.Get(), stop);
         events_.Flush(stop);
       }

@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "controller/cluster.h"
+#include "controller/json_text.h"
 #include "controller/kubernetes.h"
 #include "crd/text.h"
 #include "crd/yaml.h"
@@ -22,12 +23,6 @@ constexpr std::size_t kMaxBytes = std::size_t{1} << 20;
 
 [[noreturn]] void Fail(const std::string& message) {
   throw ClusterError(ClusterError::Kind::kCredentials, message);
-}
-
-std::string Text(const json& object, const char* key) {
-  if (!object.is_object()) return "";
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
 bool Truth(const json& object, const char* key) {
@@ -64,7 +59,7 @@ class Merged {
 
   std::string CurrentContext() const {
     for (const Entry& document : documents_) {
-      if (std::string current = Text(document.value, "current-context"); !current.empty()) return current;
+      if (std::string current = TextOf(document.value, "current-context"); !current.empty()) return current;
     }
     return "";
   }
@@ -76,7 +71,7 @@ class Merged {
       const json& items = document.value.at(list);
       if (!items.is_array()) continue;
       for (const json& item : items) {
-        if (Text(item, "name") == name && item.contains(member)) return {item.at(member), document.path};
+        if (TextOf(item, "name") == name && item.contains(member)) return {item.at(member), document.path};
       }
     }
     Fail("the kubeconfig has no " + std::string(member) + " called " + Quoted(name));
@@ -88,12 +83,12 @@ class Merged {
 
 // What `key` says in a file or `key`-data itself, which wins.
 TextOrFile DataOrFile(const Entry& entry, const std::string& key) {
-  if (const std::string data = Text(entry.value, (key + "-data").c_str()); !data.empty()) {
+  if (const std::string data = TextOf(entry.value, (key + "-data").c_str()); !data.empty()) {
     const auto decoded = DecodeBase64(data);
     if (!decoded) Fail(key + "-data in kubeconfig " + Printable(entry.path) + " is not base64");
     return {*decoded, ""};
   }
-  std::string file = Text(entry.value, key.c_str());
+  std::string file = TextOf(entry.value, key.c_str());
   if (!file.empty() && file.front() != '/') file = Folder(entry.path) + "/" + file;
   return {"", file};
 }
@@ -101,17 +96,17 @@ TextOrFile DataOrFile(const Entry& entry, const std::string& key) {
 ExecPlugin ReadExec(const Entry& user, const ClusterAccess& access) {
   const json& exec = user.value.at("exec");
   ExecPlugin plugin;
-  plugin.command = Text(exec, "command");
+  plugin.command = TextOf(exec, "command");
   if (plugin.command.empty()) Fail("exec in kubeconfig " + Printable(user.path) + " has no command");
   const bool is_path = plugin.command.find('/') != std::string::npos;
   if (is_path && plugin.command.front() != '/') plugin.command = Folder(user.path) + "/" + plugin.command;
-  plugin.api_version = Text(exec, "apiVersion");
+  plugin.api_version = TextOf(exec, "apiVersion");
   if (plugin.api_version != "client.authentication.k8s.io/v1" &&
       plugin.api_version != "client.authentication.k8s.io/v1beta1") {
     Fail("exec in kubeconfig " + Printable(user.path) +
          " must have the apiVersion client.authentication.k8s.io/v1 or v1beta1");
   }
-  plugin.install_hint = Text(exec, "installHint");
+  plugin.install_hint = TextOf(exec, "installHint");
   if (exec.contains("args") && exec.at("args").is_array()) {
     for (const json& argument : exec.at("args")) {
       if (argument.is_string()) plugin.arguments.push_back(argument.get<std::string>());
@@ -119,7 +114,7 @@ ExecPlugin ReadExec(const Entry& user, const ClusterAccess& access) {
   }
   if (exec.contains("env") && exec.at("env").is_array()) {
     for (const json& variable : exec.at("env")) {
-      plugin.environment.emplace_back(Text(variable, "name"), Text(variable, "value"));
+      plugin.environment.emplace_back(TextOf(variable, "name"), TextOf(variable, "value"));
     }
   }
   if (Truth(exec, "provideClusterInfo")) {
@@ -144,9 +139,9 @@ void ReadUser(const Entry& user, ClusterAccess* access) {
   if (access->certificate.empty() != access->key.empty()) {
     Fail("kubeconfig " + Printable(user.path) + " has only one of client-certificate and client-key");
   }
-  access->token = {Text(user.value, "token"), ""};
+  access->token = {TextOf(user.value, "token"), ""};
   if (access->token.empty()) {
-    std::string file = Text(user.value, "tokenFile");
+    std::string file = TextOf(user.value, "tokenFile");
     if (!file.empty() && file.front() != '/') file = Folder(user.path) + "/" + file;
     access->token.file = file;
   }
@@ -177,20 +172,20 @@ ClusterAccess ReadKubeconfig(const std::vector<KubeconfigFile>& files, const std
   const std::string name = context.empty() ? merged.CurrentContext() : context;
   if (name.empty()) Fail("the kubeconfig has no current-context");
   const Entry chosen = merged.Find("contexts", "context", name);
-  const Entry cluster = merged.Find("clusters", "cluster", Text(chosen.value, "cluster"));
+  const Entry cluster = merged.Find("clusters", "cluster", TextOf(chosen.value, "cluster"));
   ClusterAccess access;
-  access.server = Text(cluster.value, "server");
-  access.tls_server_name = Text(cluster.value, "tls-server-name");
+  access.server = TextOf(cluster.value, "server");
+  access.tls_server_name = TextOf(cluster.value, "tls-server-name");
   access.authority = DataOrFile(cluster, "certificate-authority");
   if (Truth(cluster.value, "insecure-skip-tls-verify")) {
     Fail("insecure-skip-tls-verify in kubeconfig " + Printable(cluster.path) +
          " is not supported: anybody could pose as the API server; give its certificate-authority");
   }
-  if (!Text(cluster.value, "proxy-url").empty()) {
+  if (!TextOf(cluster.value, "proxy-url").empty()) {
     Fail("proxy-url in kubeconfig " + Printable(cluster.path) + " is not supported");
   }
-  if (const std::string space = Text(chosen.value, "namespace"); !space.empty()) access.name_space = space;
-  if (const std::string user = Text(chosen.value, "user"); !user.empty()) {
+  if (const std::string space = TextOf(chosen.value, "namespace"); !space.empty()) access.name_space = space;
+  if (const std::string user = TextOf(chosen.value, "user"); !user.empty()) {
     ReadUser(merged.Find("users", "user", user), &access);
   }
   CheckServer(&access);

@@ -4,6 +4,7 @@
 #include <random>
 
 #include "controller/clock.h"
+#include "controller/json_text.h"
 #include "controller/log.h"
 #include "controller/resource.h"
 
@@ -24,11 +25,6 @@ const json& Spec(const json& lease) {
                                                                                      : kNone;
 }
 
-std::string Text(const json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 std::int64_t Number(const json& object, const char* key, std::int64_t otherwise) {
   const auto found = object.find(key);
   return found != object.end() && found->is_number_integer() ? found->get<std::int64_t>() : otherwise;
@@ -47,7 +43,7 @@ void Election::Observe(const std::optional<json>& lease, Instant steady) {
   const bool same = lease.has_value() == lease_.has_value() && (!lease || Spec(*lease) == Spec(*lease_));
   if (!same || changed_ == Instant{}) changed_ = steady;
   lease_ = lease;
-  holder_ = lease ? Text(Spec(*lease), "holderIdentity") : "";
+  holder_ = lease ? TextOf(Spec(*lease), "holderIdentity") : "";
   // Somebody has taken it, or an administrator has deleted it.
   if (holder_ != identity_) renewed_.reset();
 }
@@ -66,7 +62,7 @@ json Election::Claim(const std::string& name_space, const std::string& name, Ins
   const json before = Spec(lease);
   json spec = before;
   const std::string now = MicroTime(wall);
-  if (holder_ != identity_ || Text(before, "acquireTime").empty()) spec["acquireTime"] = now;
+  if (holder_ != identity_ || TextOf(before, "acquireTime").empty()) spec["acquireTime"] = now;
   std::int64_t transitions = Number(before, "leaseTransitions", 0);
   if (lease_ && holder_ != identity_) ++transitions;
   spec["holderIdentity"] = identity_;

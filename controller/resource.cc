@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "controller/json_text.h"
 #include "crd/decode.h"
 #include "crd/text.h"
 #include "reconcilers/zone.h"
@@ -20,12 +21,6 @@ constexpr std::size_t kLongestToken = 256;
 constexpr std::size_t kLongestHash = 128;
 constexpr std::size_t kMostKinds = 64;
 
-std::string Text(const json& object, const char* key) {
-  if (!object.is_object()) return "";
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 // The whole seconds that Kubernetes keeps of a time.
 std::string Time(Instant instant) { return ToString(std::chrono::floor<std::chrono::seconds>(instant)); }
 
@@ -42,8 +37,8 @@ json ConditionsJson(const std::vector<Condition>& conditions, std::int64_t gener
     std::string since = Time(now);
     if (there.is_object() && there.contains("conditions") && there.at("conditions").is_array()) {
       for (const json& old : there.at("conditions")) {
-        if (Text(old, "type") != condition.type || Text(old, "status") != condition.status) continue;
-        if (const std::string time = Text(old, "lastTransitionTime"); !time.empty()) since = time;
+        if (TextOf(old, "type") != condition.type || TextOf(old, "status") != condition.status) continue;
+        if (const std::string time = TextOf(old, "lastTransitionTime"); !time.empty()) since = time;
       }
     }
     list.push_back({{"type", condition.type},
@@ -96,16 +91,16 @@ std::string MicroTime(Instant wall) {
 Resource ReadResource(const json& object) {
   Resource resource;
   const json& metadata = object.at("metadata");
-  resource.key = {Text(metadata, "namespace"), Text(metadata, "name")};
-  resource.version = Text(metadata, "resourceVersion");
-  resource.origin.uid = Text(metadata, "uid");
+  resource.key = {TextOf(metadata, "namespace"), TextOf(metadata, "name")};
+  resource.version = TextOf(metadata, "resourceVersion");
+  resource.origin.uid = TextOf(metadata, "uid");
   if (metadata.contains("generation") && metadata.at("generation").is_number_integer()) {
     resource.origin.generation = metadata.at("generation").get<std::int64_t>();
   }
   const json annotations = metadata.value("annotations", json::object());
-  resource.origin.requested_at = Text(annotations, kRequestedAt);
+  resource.origin.requested_at = TextOf(annotations, kRequestedAt);
   if (resource.origin.requested_at.size() > kLongestToken) resource.origin.requested_at.clear();
-  resource.origin.acknowledged = Text(annotations, kAcknowledge);
+  resource.origin.acknowledged = TextOf(annotations, kAcknowledge);
   if (resource.origin.acknowledged.size() > kLongestHash) resource.origin.acknowledged.clear();
   resource.status = object.value("status", json::object());
   const DecodeContext context{.known_zone = [](std::string_view zone) { return KnownZone(zone); },
