@@ -16,8 +16,7 @@ constexpr const char* kMostKeys = "64";
 std::string RollupSql::Deserted(const std::string& bucket, const std::vector<Range>& partitions) const {
   std::string ranges;
   for (const Range& range : partitions) {
-    ranges += (ranges.empty() ? "(" : ", (") + (range.from.finite() ? Literal(range.from.at) : kAllBuckets) +
-              ", " + (range.to.finite() ? Literal(range.to.at) : "timestamptz 'infinity'") + ")";
+    ranges += (ranges.empty() ? "(" : ", (") + Literal(range.from) + ", " + Literal(range.to) + ")";
   }
   if (ranges.empty()) return "false";
   return "NOT EXISTS (SELECT FROM (VALUES " + ranges +
@@ -51,11 +50,7 @@ std::string RollupSql::NarrowGroups(const std::string& rows) const {
 std::string RollupSql::WideGroups(const std::string& rows) const {
   const bool all = !rollup_.jsonb.empty() && rollup_.keys.empty();
   // "pc.x1": no dimension is called that.
-  const auto each = [](const std::string& text) {
-    std::string quoted = QuoteLiteral(text);
-    return "pg_catalog.string_agg(pg_catalog.format(" + quoted + ", u.i, u.k), ', ' ORDER BY u.i)";
-  };
-  const auto joined = [](const std::string& text, const char* between) {
+  const auto each = [](const std::string& text, const char* between = ", ") {
     return "pg_catalog.string_agg(pg_catalog.format(" + QuoteLiteral(text) + ", u.i, u.k), " +
            QuoteLiteral(between) + " ORDER BY u.i)";
   };
@@ -104,13 +99,11 @@ std::string RollupSql::WideGroups(const std::string& rows) const {
   const std::string strayed = all ? "'(o.document - ' || pg_catalog.quote_literal(names::text) || "
                                     "'::text[]) <> pg_catalog.jsonb_build_object()'"
                                   : "'false'";
-  const std::string generic =
-      Groups("odd s CROSS JOIN LATERAL (SELECT " + Dims("q.") + ", " + Document("q.") + " AS document FROM " +
-                 table_ + " q WHERE " + Same("q", "s") + " AND q." + time_ + " >= s.bucket_ts AND q." +
-                 time_ + " < " + Next("s.bucket_ts") + ") r LEFT JOIN " + Values() + " ON true",
-             "s.bucket_ts");
+  const std::string generic = Groups("odd s CROSS JOIN LATERAL " + RowsIn(table_, Next("s.bucket_ts")) +
+                                         " LEFT JOIN " + Values() + " ON true",
+                                     "s.bucket_ts");
   text += "      SELECT " + DollarQuote("WITH wide AS MATERIALIZED (SELECT w.*, w.\"pc.odd\" OR ") + " || " +
-          joined(strange, " OR ") + " || " +
+          each(strange, " OR ") + " || " +
           DollarQuote(" AS \"pc.strange\" FROM (SELECT " + Dims("v.") +
                       ", v.bucket_ts, coalesce(pg_catalog.bool_or(v.\"pc.odd\"), false) AS \"pc.odd\", ") +
           " || " + each(sums) + " || " +
@@ -127,14 +120,19 @@ std::string RollupSql::WideGroups(const std::string& rows) const {
                       " AS hi, u.total, 0::bigint AS skipped FROM wide w CROSS JOIN LATERAL (VALUES ") +
           " || " + each(line) + " || " +
           DollarQuote(") u (metric_key, n, lo, hi, total) WHERE NOT w.\"pc.strange\" UNION ALL " + generic) +
-          " INTO wide FROM pg_catalog.unnest(names) WITH ORDINALITY AS u (k, i);\n    END IF;\n    "
-          "PERFORM pg_catalog.set_config('enable_sort', 'off', true);\n";
+          " INTO wide FROM pg_catalog.unnest(names) WITH ORDINALITY AS u (k, i);\n    END IF;\n";
   return text;
 }
 
-std::vector<std::string> RollupSql::Fill(const std::vector<Range>& partitions) const {
+std::string RollupSql::ExecuteOnGroups(const std::string& rest) const {
   const std::string rows = RowsOf("$1", "$2");
-  const std::string narrow = NarrowGroups(rows);
+  // The planner takes wide rows for a reason to sort them all; there are few groups.
+  return WideGroups(rows) +
+         "    PERFORM pg_catalog.set_config('enable_sort', 'off', true);\n    EXECUTE coalesce(wide, " +
+         DollarQuote(NarrowGroups(rows)) + ") || " + DollarQuote(rest);
+}
+
+std::vector<std::string> RollupSql::Fill(const std::vector<Range>& partitions) const {
   const std::string statement =
       "), there AS MATERIALIZED (SELECT " + Dims("") +
       ", bucket_ts, pg_catalog.bool_or(raw) AS raw FROM (SELECT " + Dims("") +
@@ -172,8 +170,7 @@ std::vector<std::string> RollupSql::Fill(const std::vector<Range>& partitions) c
       Bucket("greatest(newest - step, " + std::string(kFirstTime) + ")") +
       ";\n  END IF;\n"
       "  IF upto > '-infinity' THEN\n" +
-      WideGroups(rows) + "    EXECUTE coalesce(wide, " + DollarQuote(narrow) + ") || " +
-      DollarQuote(statement) +
+      ExecuteOnGroups(statement) +
       " INTO made USING low, upto, adopts, emptied;\n  END IF;\n  UPDATE partition_controller.rollups SET "
       "filled_from "
       "= "
@@ -197,7 +194,7 @@ std::vector<std::string> RollupSql::Prove(const ProveRollup& a) const {
   const std::string which =
       " WHERE suffix = " + Suffix() + " AND partition_oid = " + std::to_string(partition.oid) + ";\n";
   // Whole buckets, so that the bounds of the partition do not cut them.
-  const std::string first = range.from.finite() ? BucketOf(range.from) : kAllBuckets;
+  const std::string first = BucketOf(range.from);
   const std::string keyed = Dims("") + ", bucket_ts, metric_key";
   const auto keyed_by = [&](const std::string& p) {
     return Dims(p) + ", " + p + "bucket_ts, " + p + "metric_key";
@@ -254,8 +251,7 @@ std::vector<std::string> RollupSql::Prove(const ProveRollup& a) const {
       " < least(upto, " + kLastTime + ") AND r." + time_ + " >= " + kFirstTime +
       ";\n  IF newest IS NOT NULL THEN\n    low := greatest(low, " +
       Bucket("greatest(newest - step, " + std::string(kFirstTime) + ")") + ");\n  END IF;\n" +
-      WideGroups(RowsOf("$1", "$2")) + "    EXECUTE coalesce(wide, " +
-      DollarQuote(NarrowGroups(RowsOf("$1", "$2"))) + ") || " + DollarQuote(statement) +
+      ExecuteOnGroups(statement) +
       " INTO wrong, counted, held, summed USING low, upto;\n  UPDATE partition_controller.proofs SET "
       "mismatches = "
       "mismatches + wrong" +

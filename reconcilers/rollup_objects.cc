@@ -116,10 +116,8 @@ std::vector<std::string> RollupSql::CreateView() const {
   const std::string stored = Dims("t.") +
                              ", t.metric_key::text, t.bucket_ts, t.sample_count::bigint, t.min_value, "
                              "t.max_value, ";
-  const std::string of_mark = dirty + " s CROSS JOIN LATERAL (SELECT " + Dims("q.") + ", " + Document("q.") +
-                              " AS document FROM " + table_ + " q WHERE " + Same("q", "s") + " AND q." +
-                              time_ + " OPERATOR(pg_catalog.>=) s.bucket_ts AND q." + time_ +
-                              " OPERATOR(pg_catalog.<) " + Next("s.bucket_ts") + ") r CROSS JOIN " + Values();
+  const std::string of_mark =
+      dirty + " s CROSS JOIN LATERAL " + RowsIn(table_, Next("s.bucket_ts")) + " CROSS JOIN " + Values();
   const std::string of_unfilled = "(SELECT " + Dims("q.") + ", " + Bucket("q." + time_) + " AS bucket_ts, " +
                                   Document("q.") + " AS document FROM " + table_ + " q WHERE " + filled +
                                   " OPERATOR(pg_catalog.>) '-infinity' AND q." + time_ +
@@ -193,9 +191,9 @@ std::string RollupSql::IfThere(const std::string& statement) const {
 }
 
 std::string RollupSql::MarkAll(const std::string& table) const {
-  return "INSERT INTO " + marks_ + " (" + Dims("") + ", bucket_ts, points) SELECT " + Dims("r.") + ", " +
-         Bucket("r." + time_) + ", pg_catalog.count(*) FROM " + table + " r WHERE " + Valid("r.") +
-         " GROUP BY " + Dims("r.") + ", " + Bucket("r." + time_);
+  return IfThere("INSERT INTO " + marks_ + " (" + Dims("") + ", bucket_ts, points) SELECT " + Dims("r.") +
+                 ", " + Bucket("r." + time_) + ", pg_catalog.count(*) FROM " + table + " r WHERE " +
+                 Valid("r.") + " GROUP BY " + Dims("r.") + ", " + Bucket("r." + time_));
 }
 
 }  // namespace partition_controller

@@ -33,11 +33,13 @@ std::string RollupSql::Adopt() const {
          " t WHERE t.bucket_ts < x.upto) ON CONFLICT (suffix, partition_oid, by_rows) DO NOTHING";
 }
 
-std::string RollupSql::BucketOf(const Bound& bound) const { return Bucket(Literal(bound.at)); }
+std::string RollupSql::BucketOf(const Bound& bound) const {
+  return bound.finite() ? Bucket(Literal(bound.at)) : Literal(bound);
+}
 
 std::string RollupSql::NothingUnconsumed(const Range& range) const {
   return "EXISTS (SELECT FROM " + marks_ + " m WHERE m.bucket_ts IS NOT NULL AND " + Touches(range) +
-         ") OR " + Filled() + " > " + (range.from.finite() ? BucketOf(range.from) : kAllBuckets);
+         ") OR " + Filled() + " > " + BucketOf(range.from);
 }
 
 std::string RollupSql::ToBeKept(const Range& range) const {
@@ -48,18 +50,14 @@ std::string RollupSql::ToBeKept(const Range& range) const {
 
 // A mark m of a bucket that has times of the range.
 std::string RollupSql::Touches(const Range& range) const {
-  std::string text = "(m.bucket_ts = " + std::string(kAllBuckets) +
-                     " OR m.bucket_ts >= " + (range.from.finite() ? BucketOf(range.from) : kAllBuckets);
-  if (range.to.finite()) text += " AND m.bucket_ts < " + Literal(range.to.at);
-  return text + ")";
+  std::string text =
+      "(m.bucket_ts = " + std::string(kAllBuckets) + " OR m.bucket_ts >= " + BucketOf(range.from);
+  return text + " AND m.bucket_ts < " + Literal(range.to) + ")";
 }
 
 // The whole bucket lies in the range.
 std::string RollupSql::Within(const std::string& bucket, const Range& range) const {
-  std::string text = "true";
-  if (range.from.finite()) text = bucket + " >= " + Literal(range.from.at);
-  if (range.to.finite()) text += " AND " + Next(bucket) + " <= " + Literal(range.to.at);
-  return text;
+  return bucket + " >= " + Literal(range.from) + " AND " + Next(bucket) + " <= " + Literal(range.to);
 }
 
 std::string RollupSql::AddToBase(const std::string& source, const std::string& rows,
@@ -91,14 +89,12 @@ std::vector<std::string> RollupSql::Keep(const std::string& leaf, Oid oid, const
   keep_cut(range.from);
   keep_cut(range.to);
   // Buckets that have a base stay sums of parts.
-  statements.push_back(AddToBase(
-      source,
-      "(SELECT DISTINCT " + Dims("b.") + ", b.bucket_ts, " + Next("b.bucket_ts") + " AS next_ts FROM " +
-          base_ + " b WHERE " + Within("b.bucket_ts", range) + " AND " + Away("b.source") +
-          ") s CROSS JOIN LATERAL (SELECT " + Dims("q.") + ", " + Document("q.") + " AS document FROM ONLY " +
-          leaf + " q WHERE " + Same("q", "s") + " AND q." + time_ +
-          " OPERATOR(pg_catalog.>=) s.bucket_ts AND q." + time_ + " OPERATOR(pg_catalog.<) s.next_ts) r",
-      "s.bucket_ts"));
+  statements.push_back(AddToBase(source,
+                                 "(SELECT DISTINCT " + Dims("b.") + ", b.bucket_ts, " + Next("b.bucket_ts") +
+                                     " AS next_ts FROM " + base_ + " b WHERE " +
+                                     Within("b.bucket_ts", range) + " AND " + Away("b.source") +
+                                     ") s CROSS JOIN LATERAL " + RowsIn("ONLY " + leaf, "s.next_ts"),
+                                 "s.bucket_ts"));
   return statements;
 }
 
@@ -106,9 +102,8 @@ std::string RollupSql::Seal(Oid oid, const Range& range) const {
   return "INSERT INTO partition_controller.sealed (suffix, partition_oid, by_rows, range_from, range_to) "
          "VALUES "
          "(" +
-         Suffix() + ", " + std::to_string(oid) + ", false, " +
-         (range.from.finite() ? Literal(range.from.at) : kAllBuckets) + ", " +
-         (range.to.finite() ? Literal(range.to.at) : "timestamptz 'infinity'") +
+         Suffix() + ", " + std::to_string(oid) + ", false, " + Literal(range.from) + ", " +
+         Literal(range.to) +
          ") ON CONFLICT (suffix, partition_oid, by_rows) DO UPDATE SET range_from = EXCLUDED.range_from, "
          "range_to = EXCLUDED.range_to, sealed_at = pg_catalog.now()";
 }
@@ -117,14 +112,12 @@ std::vector<std::string> RollupSql::Unseal(Oid oid, const Range& range) const {
   const std::string source = std::to_string(oid);
   const std::string own = " FROM partition_controller.sealed s WHERE s.suffix = " + Suffix() +
                           " AND NOT s.by_rows AND s.partition_oid = " + source;
-  const std::string from = range.from.finite() ? Literal(range.from.at) : kAllBuckets;
-  const std::string to = range.to.finite() ? Literal(range.to.at) : "timestamptz 'infinity'";
   return {// What was stored when it left is its rows, and what was sealed later by others
           // as well is not all there is any more.
           "INSERT INTO " + base_ + " (" + Dims("") + ", bucket_ts, source, n) SELECT DISTINCT " + Dims("t.") +
               ", t.bucket_ts, 0, 0 FROM " + target_ +
               " t WHERE EXISTS (SELECT FROM partition_controller.sealed o WHERE o.suffix = " + Suffix() +
-              " AND o.range_from < " + to + " AND o.range_to > " + from +
+              " AND o.range_from < " + Literal(range.to) + " AND o.range_to > " + Literal(range.from) +
               " AND o.sealed_at > (SELECT s.sealed_at" + own + ")) AND " + Within("t.bucket_ts", range) +
               " AND (SELECT pg_catalog.min(z.sealed_at)" + SealsOver("t.bucket_ts") +
               ") > (SELECT s.sealed_at" + own + ") AND NOT " + Based("t"),
@@ -134,16 +127,15 @@ std::vector<std::string> RollupSql::Unseal(Oid oid, const Range& range) const {
 }
 
 std::vector<std::string> RollupSql::MarkRange(const std::string& leaf, const Range& range) const {
-  return {"INSERT INTO " + marks_ + " (" + Dims("") + ", bucket_ts, points) SELECT DISTINCT " + Dims("t.") +
-              ", t.bucket_ts, 0 FROM " + target_ + " t WHERE " +
-              (range.from.finite() ? "t.bucket_ts >= " + BucketOf(range.from) : "true") +
-              (range.to.finite() ? " AND t.bucket_ts < " + Literal(range.to.at) : ""),
+  return {IfThere("INSERT INTO " + marks_ + " (" + Dims("") + ", bucket_ts, points) SELECT DISTINCT " +
+                  Dims("t.") + ", t.bucket_ts, 0 FROM " + target_ + " t WHERE t.bucket_ts >= " +
+                  BucketOf(range.from) + " AND t.bucket_ts < " + Literal(range.to)),
           MarkAll(leaf)};
 }
 
 std::string RollupSql::BeforeDelete(const std::string& leaf, Oid oid, const Range& bounds, bool sealable,
                                     bool required) const {
-  const std::string from = bounds.from.finite() ? Literal(bounds.from.at) : kAllBuckets;
+  const std::string from = Literal(bounds.from);
   const std::string first = Bucket("greatest(oldest, " + std::string(kFirstTime) + ")");
   // The seal covers buckets before the oldest row as well: theirs went.
   const std::string since = sealable ? from : first;

@@ -38,6 +38,11 @@ std::string RollupSql::AsDouble(const std::string& number) {
 
 std::string RollupSql::Literal(Instant at) { return "timestamptz " + QuoteLiteral(ToString(at)); }
 
+std::string RollupSql::Literal(const Bound& bound) {
+  if (bound.finite()) return Literal(bound.at);
+  return bound.kind == Bound::Kind::kMinValue ? kAllBuckets : "timestamptz 'infinity'";
+}
+
 RollupSql::RollupSql(const Rollup& rollup, const RollupState& state, const std::string& schema,
                      const std::string& table, const std::string& time_column, int server_version)
     : rollup_(rollup),
@@ -160,6 +165,12 @@ std::string RollupSql::Document(const std::string& row) const {
   return "pg_catalog.jsonb_build_object(" + pairs + ")";
 }
 
+std::string RollupSql::RowsIn(const std::string& from, const std::string& end) const {
+  return "(SELECT " + Dims("q.") + ", " + Document("q.") + " AS document FROM " + from + " q WHERE " +
+         Same("q", "s") + " AND q." + time_ + " OPERATOR(pg_catalog.>=) s.bucket_ts AND q." + time_ +
+         " OPERATOR(pg_catalog.<) " + end + ") r";
+}
+
 // Every key of r.document, with its number or NULL: "metric_key, v, skipped".
 // OFFSET 0: a value is read once, however often it is looked at.
 std::string RollupSql::Values() const {
@@ -280,10 +291,7 @@ std::string RollupSql::Consume(const std::string& which, int most,
          marks_ + " WHERE bucket_ts OPERATOR(pg_catalog.=) " + kAllBuckets +
          " AND NOT held RETURNING 1), lost AS (DELETE FROM " + marks_ +
          " WHERE bucket_ts IS NULL AND NOT held RETURNING points), groups AS MATERIALIZED (" +
-         Groups("seen s CROSS JOIN LATERAL (SELECT " + Dims("q.") + ", " + Document("q.") +
-                    " AS document FROM " + table_ + " q WHERE " + Same("q", "s") + " AND q." + time_ +
-                    " OPERATOR(pg_catalog.>=) s.bucket_ts AND q." + time_ +
-                    " OPERATOR(pg_catalog.<) s.next_ts) r CROSS JOIN " + Values(),
+         Groups("seen s CROSS JOIN LATERAL " + RowsIn(table_, "s.next_ts") + " CROSS JOIN " + Values(),
                 "s.bucket_ts") +
          ")" + Tail(true) + ", noted AS (UPDATE partition_controller.rollups SET " +
          Truncated("EXISTS (SELECT FROM truncated)") +
@@ -303,11 +311,8 @@ std::string RollupSql::Audit(Instant settled, const std::optional<Instant>& expi
   const std::string before = Bucket(Literal(settled));
   const std::string clean = "NOT EXISTS (SELECT FROM " + marks_ + " m WHERE " + Same("m", "p") +
                             " AND m.bucket_ts OPERATOR(pg_catalog.=) p.bucket_ts)";
-  const std::string rows = "chosen s CROSS JOIN LATERAL (SELECT " + Dims("q.") + ", " + Document("q.") +
-                           " AS document FROM " + table_ + " q WHERE " + Same("q", "s") + " AND q." + time_ +
-                           " OPERATOR(pg_catalog.>=) s.bucket_ts AND q." + time_ +
-                           " OPERATOR(pg_catalog.<) " + Next("s.bucket_ts") + ") r LEFT JOIN " + Values() +
-                           " ON true";
+  const std::string rows = "chosen s CROSS JOIN LATERAL " + RowsIn(table_, Next("s.bucket_ts")) +
+                           " LEFT JOIN " + Values() + " ON true";
   const std::string keyed = Dims("") + ", bucket_ts, metric_key";
   const std::string sampled = "SELECT r." + time_ + " AS at, " + Dims("r.") + " FROM " + table_ +
                               " r WHERE r." + time_ + " OPERATOR(pg_catalog.>=) x.at AND " + Valid("r.") +

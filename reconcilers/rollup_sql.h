@@ -117,6 +117,7 @@ class RollupSql {
 
  private:
   static std::string Literal(Instant at);
+  static std::string Literal(const Bound& bound);
   static std::string AsDouble(const std::string& number);
   std::string Dims(const std::string& prefix) const;
   std::string Same(const std::string& a, const std::string& b) const;
@@ -125,13 +126,19 @@ class RollupSql {
   std::string Away(const std::string& partition) const;
   std::string SealsOver(const std::string& bucket) const;
   std::string Sealed(const std::string& bucket) const;
-  // " AND ..." where late points are refused: the bucket takes any.
+  // " AND ..." that is true of buckets which points still change; empty where they
+  // change all, as late ones are merged.
   std::string Open(const std::string& bucket) const;
   // The source of a base that is made of what is stored; NULL if not sealed.
   std::string Sealer(const std::string& bucket) const;
+  // Rows `r` of `from` in the bucket of `s`, which ends before `end`.
+  std::string RowsIn(const std::string& from, const std::string& end) const;
   std::string RowsOf(const std::string& low, const std::string& upto) const;
   std::string NarrowGroups(const std::string& rows) const;
   std::string WideGroups(const std::string& rows) const;
+  // PL/pgSQL: EXECUTE of a statement that goes on after the CTE `groups` of the
+  // rows from $1 to before $2; uses the variables wide, names, odd, low and upto.
+  std::string ExecuteOnGroups(const std::string& rest) const;
   std::string Deserted(const std::string& bucket, const std::vector<Range>& partitions) const;
   std::string Touches(const Range& range) const;
   std::string Within(const std::string& bucket, const Range& range) const;

@@ -2,6 +2,8 @@
 // those it does not want are left alone.
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 
 #include "reconcilers/planning.h"
 #include "reconcilers/quote.h"
@@ -16,6 +18,64 @@ const TypedColumn* FindColumn(const std::vector<TypedColumn>& columns, const std
                                   [&](const TypedColumn& column) { return column.name == name; });
   return found == columns.end() ? nullptr : &*found;
 }
+
+// Columns of a rollup, and names in our statements and functions.
+constexpr std::array<std::string_view, 56> kOwnNames = {"metric_key",
+                                                        "bucket_ts",
+                                                        "sample_count",
+                                                        "min_value",
+                                                        "max_value",
+                                                        "avg_value",
+                                                        "sum_value",
+                                                        "updated_at",
+                                                        "points",
+                                                        "held",
+                                                        "source",
+                                                        "n",
+                                                        "lo",
+                                                        "hi",
+                                                        "total",
+                                                        "document",
+                                                        "skipped",
+                                                        "raw",
+                                                        "sealer",
+                                                        "keep_stored",
+                                                        "has_base",
+                                                        "next_ts",
+                                                        "at",
+                                                        "lower",
+                                                        "upper",
+                                                        "key",
+                                                        "value",
+                                                        "upto",
+                                                        "low",
+                                                        "newest",
+                                                        "step",
+                                                        "adopts",
+                                                        "emptied",
+                                                        "made",
+                                                        "wide",
+                                                        "names",
+                                                        "odd",
+                                                        "began",
+                                                        "wrong",
+                                                        "counted",
+                                                        "summed",
+                                                        "oldest",
+                                                        "found",
+                                                        "gone",
+                                                        "new",
+                                                        "old",
+                                                        "tg_name",
+                                                        "tg_when",
+                                                        "tg_level",
+                                                        "tg_op",
+                                                        "tg_relid",
+                                                        "tg_relname",
+                                                        "tg_table_name",
+                                                        "tg_table_schema",
+                                                        "tg_nargs",
+                                                        "tg_argv"};
 
 bool IsText(const std::string& type) { return type == "text" || type.starts_with("character varying"); }
 
@@ -78,20 +138,10 @@ class Fitting {
                    ") finds values equal that are not the same",
                "leave it out; or add a column that holds one spelling of it, and name that one");
       }
-      for (const char* taken :
-           {"metric_key", "bucket_ts", "sample_count", "min_value", "max_value", "avg_value", "sum_value",
-            "updated_at", "points", "held", "source", "n", "lo", "hi", "total",
-            // Names in our statements and functions.
-            "document", "skipped", "raw", "sealer", "keep_stored", "has_base", "next_ts", "at", "lower",
-            "upper", "key", "value", "upto", "low", "newest", "step", "adopts", "emptied", "made", "wide",
-            "names", "odd", "began", "wrong", "counted", "summed", "oldest", "found", "gone", "new", "old",
-            "tg_name", "tg_when", "tg_level", "tg_op", "tg_relid", "tg_relname", "tg_table_name",
-            "tg_table_schema", "tg_nargs", "tg_argv"}) {
-        if (name == taken) {
-          Refuse("RollupSourceUnfit",
-                 "a dimension cannot be called " + QuoteName(name) + ", a name that rollups use themselves",
-                 "rename the column, or leave it out");
-        }
+      if (std::find(kOwnNames.begin(), kOwnNames.end(), name) != kOwnNames.end()) {
+        Refuse("RollupSourceUnfit",
+               "a dimension cannot be called " + QuoteName(name) + ", a name that rollups use themselves",
+               "rename the column, or leave it out");
       }
     }
     for (const std::string& name : rollup_.columns) need(name);

@@ -828,6 +828,21 @@ TEST_F(RollupsOf, ARollupWhoseTablesAreGoneCanBeTakenOutOfThePolicy) {
   Insert("2026-07-10 10:30+00", "{}");
 }
 
+// What is planned before the log is made again must not wait for it.
+TEST_F(RollupsOf, TheLogIsGoneWhenAPartitionComesBack) {
+  Make(TelemetryTable::kPartitioned);
+  policy_.retention = Keep("20d", Retention::Action::kDrop, "24h");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  const std::string suffix = database_->Value("SELECT suffix FROM partition_controller.rollups");
+  database_->Sql("DROP VIEW telemetry_rollups_hourly_live; DROP TABLE partition_controller.\"marks_" +
+                 suffix + "\"");
+  policy_.retention->keep = {3, CalendarDuration::Unit::kMonth};
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_THAT(database_->Partitions("telemetry_points"), Contains(HasSubstr("p202605")));
+  EXPECT_EQ(Wrong(), 0);
+  EXPECT_EQ(WrongLive(), 0);
+}
+
 // A dimension that is renamed: writers fail no longer than until the next tick.
 TEST_F(RollupsOf, ADimensionIsRenamed) {
   Make(TelemetryTable::kPartitioned, 300);
