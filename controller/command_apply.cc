@@ -7,6 +7,7 @@
 #include "controller/one_shot.h"
 #include "controller/progress.h"
 #include "reconcilers/explain.h"
+#include "reconcilers/rollup_tables.h"
 
 namespace partition_controller {
 namespace {
@@ -73,66 +74,104 @@ void Report(const Policy& policy, const Convergence& result, const Options& opti
   }
 }
 
+// What a run of apply does with one policy after the other.
+class Application {
+ public:
+  Application(const Options& options, const Surroundings& around, Refused refuse)
+      : options_(options), around_(around), refuse_(refuse), sessions_(around) {}
+
+  // One policy and those of its rollups' tables.
+  void Apply(const std::vector<Policy>& family) {
+    const auto results = ConvergeFamily(family, [this](const Policy& policy) { return Bring(policy); });
+    for (std::size_t i = 0; i < family.size(); ++i) {
+      if (results[i]) Conclude(family[i], *results[i]);
+    }
+  }
+
+  int ExitCode() const { return error_ ? 1 : refused_ ? 3 : 0; }
+
+ private:
+  // Nothing if the database could not be asked.
+  std::optional<Convergence> Bring(const Policy& policy) {
+    Convergence result;
+    Progress progress(around_.err, around_.err_is_terminal);
+    std::optional<IndexWatch> watch;
+    Conduct conduct = ConductFor(options_, around_);
+    conduct.on_begin = [&](const Action& action, std::size_t done, std::size_t total) {
+      const std::string what = DescribeFor(policy, action);
+      progress.Show(done, total, what, false);
+      const auto* build = std::get_if<BuildIndex>(&action);
+      if (build == nullptr) return;
+      watch.emplace(around_.connect, policy.connection, build->table.oid,
+                    [&progress, done, total, what](const std::string& phase, const std::string& how_far) {
+                      progress.Show(done, total, how_far + ": " + what, false);
+                      progress.Note(phase + ": " + what);
+                    });
+    };
+    conduct.on_step = [&](const StepOutcome& step, std::size_t done, std::size_t total, bool ended) {
+      watch.reset();
+      std::string what = DescribeFor(policy, step.action);
+      if (step.rows > 0) what += " (" + std::to_string(step.rows) + " rows)";
+      if (ended && step.result != "success") what = "failed: " + what;
+      progress.Show(done, total, what, ended);
+    };
+    const auto work = [&](Session& session) {
+      result = ConvergeWithPatience(session, policy, conduct, refuse_);
+    };
+    if (!WithSession(policy, sessions_, around_, work)) {
+      error_ = true;
+      return std::nullopt;
+    }
+    if (result.session_lost) sessions_.Forget(policy.connection);
+    return result;
+  }
+
+  void Conclude(const Policy& policy, const Convergence& result) {
+    if (WorthTelling(policy, result.last) || !result.steps.empty()) {
+      if (!first_) around_.out << "\n";
+      first_ = false;
+      Report(policy, result, options_, around_);
+    }
+    if (const std::string trouble = Trouble(policy, result); !trouble.empty()) {
+      Complain(policy, trouble, around_);
+      error_ = true;
+    }
+    refused_ = refused_ || !result.last.plan.refusals.empty() || result.last.plan.needs_acknowledgement;
+  }
+
+  const Options& options_;
+  const Surroundings& around_;
+  const Refused refuse_;
+  Sessions sessions_;
+  bool error_ = false;
+  bool refused_ = false;
+  bool first_ = true;
+};
+
 int ApplyEach(const std::vector<Policy>& policies, const Options& options, const Surroundings& around,
               Refused refuse) {
-  Sessions sessions(around);
-  bool error = false;
-  bool refused = false;
-  bool first = true;
+  Application application(options, around, refuse);
+  std::vector<Policy> family;
   for (const Policy& policy : policies) {
+    if (!family.empty() && !policy.feeder) {
+      application.Apply(family);
+      family.clear();
+    }
     if (around.stop.stop_requested()) {
       Complain(policy, "interrupted", around);
       return 1;
     }
-    Convergence result;
-    {
-      Progress progress(around.err, around.err_is_terminal);
-      std::optional<IndexWatch> watch;
-      Conduct conduct = ConductFor(options, around);
-      conduct.on_begin = [&](const Action& action, std::size_t done, std::size_t total) {
-        const std::string what = DescribeFor(policy, action);
-        progress.Show(done, total, what, false);
-        const auto* build = std::get_if<BuildIndex>(&action);
-        if (build == nullptr) return;
-        watch.emplace(around.connect, policy.connection, build->table.oid,
-                      [&progress, done, total, what](const std::string& phase, const std::string& how_far) {
-                        progress.Show(done, total, how_far + ": " + what, false);
-                        progress.Note(phase + ": " + what);
-                      });
-      };
-      conduct.on_step = [&](const StepOutcome& step, std::size_t done, std::size_t total, bool ended) {
-        watch.reset();
-        std::string what = DescribeFor(policy, step.action);
-        if (step.rows > 0) what += " (" + std::to_string(step.rows) + " rows)";
-        if (ended && step.result != "success") what = "failed: " + what;
-        progress.Show(done, total, what, ended);
-      };
-      const auto work = [&](Session& session) {
-        result = ConvergeWithPatience(session, policy, conduct, refuse);
-      };
-      if (!WithSession(policy, sessions, around, work)) {
-        error = true;
-        continue;
-      }
-    }
-    if (result.session_lost) sessions.Forget(policy.connection);
-    if (!first) around.out << "\n";
-    first = false;
-    Report(policy, result, options, around);
-    if (const std::string trouble = Trouble(policy, result); !trouble.empty()) {
-      Complain(policy, trouble, around);
-      error = true;
-    }
-    refused = refused || !result.last.plan.refusals.empty() || result.last.plan.needs_acknowledgement;
+    family.push_back(policy);
   }
-  return error ? 1 : refused ? 3 : 0;
+  if (!family.empty()) application.Apply(family);
+  return application.ExitCode();
 }
 
 }  // namespace
 
 int ApplyOnce(const Options& options, const Surroundings& around) {
   const std::optional<std::vector<Policy>> policies = LoadOrComplain(options, around);
-  return policies ? ApplyEach(*policies, options, around, Refused::kDoTheRest) : 1;
+  return policies ? ApplyEach(WithRollupTables(*policies), options, around, Refused::kDoTheRest) : 1;
 }
 
 int Unconvert(const Options& options, const Surroundings& around) {

@@ -5,6 +5,7 @@
 
 #include "controller/one_shot.h"
 #include "reconcilers/explain.h"
+#include "reconcilers/rollup_tables.h"
 #include "reconcilers/sql.h"
 
 namespace partition_controller {
@@ -44,13 +45,14 @@ int ShowPlan(const Options& options, const Surroundings& around) {
   Verdict verdict;
   nlohmann::ordered_json array = nlohmann::ordered_json::array();
   bool first = true;
-  for (const Policy& policy : *policies) {
+  for (const Policy& policy : WithRollupTables(*policies)) {
     Situation seen;
     const auto look = [&](Session& session) { seen = LookAt(session, policy, conduct); };
     if (!WithSession(policy, sessions, around, look)) {
       verdict.error = true;
       continue;
     }
+    if (!WorthTelling(policy, seen)) continue;
     verdict.Add(seen.plan);
     if (options.output == Options::Output::kJson) {
       array.push_back(ExplainJson(seen.plan, policy, seen.catalog));

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "reconcilers/rollup_tables.h"
+
 namespace partition_controller {
 namespace {
 
@@ -27,9 +29,16 @@ std::vector<std::vector<Policy>> ByDatabase(const std::vector<Policy>& policies)
 
 }  // namespace
 
-void Controller::SetPolicies(const std::vector<Policy>& policies, const std::set<PolicyKey>& unclear) {
+void Controller::SetPolicies(const std::vector<Policy>& written, const std::set<PolicyKey>& unclear) {
+  const std::vector<Policy> policies = WithRollupTables(written);
   std::set<PolicyKey> existing = unclear;
   for (const Policy& policy : policies) existing.insert(KeyOf(policy));
+  // Nobody knows what those say of their rollups either.
+  std::vector<PolicyKey> theirs;
+  for (const auto& [key, state] : environment_.board.Get()->policies) {
+    if (unclear.contains({key.name_space, WrittenName(key.name)})) theirs.push_back(key);
+  }
+  existing.insert(theirs.begin(), theirs.end());
   std::vector<std::vector<Policy>> groups = ByDatabase(policies);
 
   const MutexLock lock(mutex_);
@@ -47,7 +56,7 @@ void Controller::SetPolicies(const std::vector<Policy>& policies, const std::set
     if (wanted && took) groups.erase(group);
   }
   for (const std::vector<Policy>& group : groups) Start(group);
-  for (const PolicyKey& key : unclear) environment_.board.Remove(key);
+  for (const PolicyKey& key : theirs) environment_.board.Remove(key);
   environment_.metrics.SetWorkers(static_cast<int>(seats_.size()));
 }
 

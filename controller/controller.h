@@ -28,7 +28,7 @@ class Controller {
   // The policies from now on.  New and changed ones are looked at once; tables
   // of those that are gone are released, but not of those in `unclear`: they
   // exist, and nobody knows what they say.
-  void SetPolicies(const std::vector<Policy>& policies, const std::set<PolicyKey>& unclear = {});
+  void SetPolicies(const std::vector<Policy>& written, const std::set<PolicyKey>& unclear = {});
 
   // Looks at all of them now.
   void ReconcileNow();

@@ -12,13 +12,8 @@ constexpr std::chrono::seconds kFresh{5};
 
 constexpr int kMostStaleRounds = 8;
 
-// The steps that maxPerRun counts.
-int CountRemovals(const std::vector<StepOutcome>& steps) {
-  return static_cast<int>(std::count_if(steps.begin(), steps.end(), [](const StepOutcome& step) {
-    return step.result == "success" && (std::holds_alternative<DetachPartition>(step.action) ||
-                                        std::holds_alternative<DropPartition>(step.action));
-  }));
-}
+// Of a family: partitions, history, proof, removal, each waits for the one before.
+constexpr int kMostFamilyRounds = 16;
 
 bool WentStale(const RunOutcome& outcome) {
   return !outcome.steps.empty() && outcome.steps.back().result == "stale";
@@ -29,6 +24,9 @@ bool Same(const Action& a, const Action& b) {
   const auto* others = std::get_if<DeleteExpiredRows>(&b);
   // The cutoff moves with the clock.
   if (rows != nullptr && others != nullptr) return rows->leaf == others->leaf;
+  const auto* fill = std::get_if<FillRollup>(&a);
+  const auto* filled = std::get_if<FillRollup>(&b);
+  if (fill != nullptr && filled != nullptr) return fill->rollup == filled->rollup;
   const auto* refresh = std::get_if<RefreshRollup>(&a);
   const auto* other = std::get_if<RefreshRollup>(&b);
   return refresh != nullptr && other != nullptr ? refresh->rollup == other->rollup : a == b;
@@ -158,6 +156,13 @@ class Rounds {
 
 }  // namespace
 
+int CountRemovals(const std::vector<StepOutcome>& steps) {
+  return static_cast<int>(std::count_if(steps.begin(), steps.end(), [](const StepOutcome& step) {
+    return step.result == "success" && (std::holds_alternative<DetachPartition>(step.action) ||
+                                        std::holds_alternative<DropPartition>(step.action));
+  }));
+}
+
 Plan PlanFor(const Policy& policy, const Catalog& catalog, const Now& now, const Conduct& conduct,
              int removed) {
   // A plan knows nothing of the rounds before it in the same run.
@@ -215,6 +220,33 @@ Convergence Converge(Session& session, const Policy& policy, Situation first, co
     result.session_lost = result.session_lost || error.kind() == DatabaseError::Kind::kUnreachable;
   }
   return result;
+}
+
+std::vector<std::optional<Convergence>> ConvergeFamily(
+    const std::vector<Policy>& family,
+    const std::function<std::optional<Convergence>(const Policy&)>& bring) {
+  std::vector<std::optional<Convergence>> results(family.size());
+  bool again = true;
+  for (int round = 0; again && round < kMostFamilyRounds; ++round) {
+    again = false;
+    for (std::size_t i = 0; i < family.size(); ++i) {
+      Policy policy = family[i];
+      if (results[i] && policy.retention) {
+        int& left = policy.retention->max_per_run;
+        left = std::max(0, left - CountRemovals(results[i]->steps));
+      }
+      std::optional<Convergence> result = bring(policy);
+      if (!result) return results;
+      again = again || (!result->steps.empty() && family.size() > 1);
+      if (results[i]) {
+        const std::vector<StepOutcome>& before = results[i]->steps;
+        result->steps.insert(result->steps.begin(), before.begin(), before.end());
+      }
+      results[i] = std::move(result);
+      if (results[i]->failure || results[i]->stopped || results[i]->stood_back) return results;
+    }
+  }
+  return results;
 }
 
 }  // namespace partition_controller

@@ -71,6 +71,9 @@ struct Convergence {
   bool repeating = false;   // what is due was done already in this run
 };
 
+// The steps that maxPerRun counts.
+int CountRemovals(const std::vector<StepOutcome>& steps);
+
 // The plan for a catalog, with the consent that was given to it.
 Plan PlanFor(const Policy& policy, const Catalog& catalog, const Now& now, const Conduct& conduct,
              int removed = 0);
@@ -88,6 +91,13 @@ std::optional<Failure> SayFarewell(Session& session, const Policy& policy, const
 
 // `first` was seen a moment ago.  Never throws for what the database does.
 Convergence Converge(Session& session, const Policy& policy, Situation first, const Conduct& conduct);
+
+// A policy and those of its rollups' tables (WithRollupTables), one after the
+// other and again, for they make work for each other, until nothing is due or one
+// fails.  `bring` converges one; nothing, if it cannot.  The results, in order,
+// with the steps of all rounds; nothing for those that were not reached.
+std::vector<std::optional<Convergence>> ConvergeFamily(
+    const std::vector<Policy>& family, const std::function<std::optional<Convergence>(const Policy&)>& bring);
 
 }  // namespace partition_controller
 

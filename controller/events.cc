@@ -7,6 +7,7 @@
 #include "controller/log.h"
 #include "controller/resource.h"
 #include "crd/text.h"
+#include "reconcilers/rollup_tables.h"
 
 namespace partition_controller {
 namespace {
@@ -60,7 +61,7 @@ std::optional<EventNote> EventOf(const Policy& policy, const StepOutcome& step) 
   Table named;
   named.schema = policy.table.schema;
   named.name = policy.table.name;
-  return EventNote{KeyOf(policy),
+  return EventNote{{policy.name_space, WrittenName(policy.name)},
                    policy.origin.uid,
                    false,
                    "CarryOut",

@@ -49,6 +49,12 @@ void Sessions::Forget(const ConnectionSpec& connection) {
   std::erase_if(open_, [&](const auto& entry) { return entry.first == connection; });
 }
 
+bool WorthTelling(const Policy& policy, const Situation& seen) {
+  const Plan& plan = seen.plan;
+  return !policy.feeder || !plan.steps.empty() || !plan.refusals.empty() || !plan.waiting.empty() ||
+         !plan.advice.empty();
+}
+
 bool WithSession(const Policy& policy, Sessions& sessions, const Surroundings& around,
                  const std::function<void(Session&)>& work) {
   try {

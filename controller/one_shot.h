@@ -39,6 +39,10 @@ class Sessions {
   std::vector<std::pair<ConnectionSpec, std::unique_ptr<Session>>> open_;
 };
 
+// Whether there is anything to say of a policy that nobody wrote, that of a
+// rollup's table; true of others.
+bool WorthTelling(const Policy& policy, const Situation& seen);
+
 // Runs `work` with the policy's session, which a stop interrupts.  Prints what
 // goes wrong; false then.
 bool WithSession(const Policy& policy, Sessions& sessions, const Surroundings& around,

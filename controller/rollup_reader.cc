@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "controller/fields.h"
+#include "reconcilers/bounds.h"
+#include "reconcilers/calendar.h"
 #include "reconcilers/quote.h"
 #include "reconcilers/sql.h"
 
@@ -33,22 +35,53 @@ std::vector<TypedColumn> ReadColumns(Session& session, Oid table) {
   return columns;
 }
 
+// The unit of date_trunc.
+const char* Unit(Granularity granularity) {
+  switch (granularity) {
+    case Granularity::kHour:
+      return "hour";
+    case Granularity::kDay:
+      return "day";
+    case Granularity::kWeek:
+      return "week";
+    case Granularity::kMonth:
+      return "month";
+    case Granularity::kQuarter:
+      return "quarter";
+    case Granularity::kYear:
+      return "year";
+  }
+  return "month";
+}
+
+// Periods without a partition that are looked for at a time.
+constexpr int kMostPeriods = 100;
+
 class RollupReader {
  public:
-  RollupReader(Session& session, const Policy& policy, Table* table)
-      : session_(session), policy_(policy), table_(*table) {}
+  RollupReader(Session& session, const Policy& policy, const Server& server, bool bookkeeping, Table* table)
+      : session_(session),
+        policy_(policy),
+        server_(server),
+        // A schema of an earlier version has no such table, and is upgraded first.
+        bookkeeping_(bookkeeping && server.bookkeeping_version >= 3),
+        table_(*table) {}
 
   void ReadBookkeeping() {
+    if (!bookkeeping_) return;
+    const std::string made = server_.bookkeeping_version >= 4 ? "made_by_us" : "false";
     const Result found = session_.Query(
         "SELECT name, suffix, state, shape, source, target_oid, target_name, filled_from = 'infinity', "
         "filled_from = "
         "'-infinity', CASE WHEN pg_catalog.isfinite(filled_from) THEN (extract(epoch FROM filled_from) * "
         "1000000)::bigint END, (extract(epoch FROM oldest_row) * 1000000)::bigint, points, late_points, "
         "skipped_values, audited, mismatches, (extract(epoch FROM audited_at) * 1000000)::bigint, "
-        "(extract(epoch FROM started_at) * 1000000)::bigint FROM "
-        "partition_controller.rollups WHERE table_oid = $1::oid "
-        "ORDER BY "
-        "name",
+        "(extract(epoch FROM started_at) * 1000000)::bigint, " +
+            made +
+            " FROM "
+            "partition_controller.rollups WHERE table_oid = $1::oid "
+            "ORDER BY "
+            "name",
         {std::to_string(table_.oid)});
     for (const Row& row : found.rows) {
       RollupState state;
@@ -72,6 +105,7 @@ class RollupReader {
       state.mismatches = Number(row[15]);
       if (row[16]) state.audited_at = Micros(row[16]);
       state.started_at = Micros(row[17]);
+      state.target.made_by_us = Flag(row[18]);
       const Result proofs = session_.Query(
           std::string(
               "SELECT partition_oid FROM partition_controller.proofs WHERE suffix = $1 AND proved_at > ") +
@@ -101,16 +135,150 @@ class RollupReader {
     if (state->state == RollupState::State::kNone || state->state == RollupState::State::kPaused) return;
     CheckIntact(state);
     if (!state->intact) return;
+    const Source source{*rollup, QuoteName(table_.schema, table_.name), QuoteName(policy_.time_column)};
     CountMarks(*rollup, state);
-    if (!rollup->keep) return;
-    const Row oldest = session_
-                           .Query("SELECT (extract(epoch FROM min(bucket_ts)) * 1000000)::bigint FROM " +
-                                  QuoteName(table_.schema, rollup->table) + " WHERE bucket_ts > '-infinity'")
-                           .rows.at(0);
-    if (oldest[0]) state->oldest_bucket = Micros(oldest[0]);
+    std::vector<Instant> lacking;
+    FindUnfilled(source, *state, &lacking);
+    state->fill_lacks = !lacking.empty() && state->target.spans && lacking.front() == newest_unfilled_;
+  }
+
+  // What the table's own rollup wants of it, where it is one's.
+  void ReadFeed() {
+    if (!policy_.feeder || !bookkeeping_ || server_.bookkeeping_version < 4) return;
+    const Feeder& feeder = *policy_.feeder;
+    const std::string table = QuoteName(feeder.table.schema, feeder.table.name);
+    const Result found = session_.Query(
+        "SELECT suffix, made_by_us, filled_from = 'infinity', filled_from = '-infinity', CASE WHEN "
+        "pg_catalog.isfinite(filled_from) THEN (extract(epoch FROM filled_from) * 1000000)::bigint END, "
+        "state = "
+        "'paused' FROM partition_controller.rollups WHERE target_oid = $1::oid AND name = $2 AND table_oid = "
+        "pg_catalog.to_regclass($3)",
+        {std::to_string(table_.oid), feeder.rollup.name, table});
+    if (found.rows.empty()) return;
+    const Row& row = found.rows.front();
+    table_.feed.emplace();
+    table_.feed->made_by_us = Flag(row[1]);
+    RollupState state;
+    state.suffix = Text(row[0]);
+    state.target.oid = table_.oid;
+    state.target.made_by_us = Flag(row[1]);
+    state.filled = Flag(row[3]);
+    if (row[4]) state.filled_from = Micros(row[4]);
+    ReadSpans(&state.target);
+    if (state.target.spans && !Flag(row[5])) {
+      std::vector<Instant>& demanded = table_.feed->demanded;
+      FindUnfilled({feeder.rollup, table, QuoteName(feeder.time_column)}, state, &demanded);
+      FindMarked(feeder.rollup, state, &demanded);
+      std::sort(demanded.begin(), demanded.end());
+      demanded.erase(std::unique(demanded.begin(), demanded.end()), demanded.end());
+    }
+    for (RollupState& coarser : table_.rollups) {
+      coarser.finer_suffix = state.suffix;
+      coarser.finer_table = table_.name;
+    }
   }
 
  private:
+  // Where a rollup's rows are.
+  struct Source {
+    const Rollup& rollup;
+    std::string table;  // quoted
+    std::string time;   // likewise
+  };
+
+  static std::string Literal(Instant at) { return "timestamptz " + QuoteLiteral(ToString(at)); }
+
+  // True of a bucket that a partition is there for, or that nobody keeps.
+  // REQUIRES: spans
+  std::string Placed(const Rollup& rollup, const RollupState& state) const {
+    std::string text;
+    for (const Range& span : *state.target.spans) {
+      text += (text.empty() ? "" : " OR ");
+      text += span.from.finite() ? "bucket_ts >= " + Literal(span.from.at) : std::string("true");
+      if (span.to.finite()) text += " AND bucket_ts < " + Literal(span.to.at);
+    }
+    if (const auto expired = ExpiredBefore(rollup, Divided(state.target), server_.time)) {
+      text += (text.empty() ? "" : " OR ") + ("bucket_ts < " + Literal(*expired));
+    }
+    return text.empty() ? "false" : "(" + text + ")";
+  }
+
+  // The newest bucket of each period that is yet to be filled and has no
+  // partition, newest first.
+  void FindUnfilled(const Source& source, const RollupState& state, std::vector<Instant>* lacking) {
+    newest_unfilled_.reset();
+    if (!state.target.spans || state.filled) return;
+    const std::optional<Instant> expired = ExpiredBefore(source.rollup, Divided(state.target), server_.time);
+    const Calendar calendar{source.rollup.granularity, RollupZone(source.rollup)};
+    std::string before = state.filled_from ? Literal(*state.filled_from) : kLastTime;
+    for (int i = 0; i < kMostPeriods; ++i) {
+      const Row row =
+          session_
+              .Query("SELECT (extract(epoch FROM max(" + source.time + ")) * 1000000)::bigint FROM " +
+                     source.table + " WHERE " + source.time + " < " + before + " AND " + source.time +
+                     " >= " + (expired ? Literal(*expired) : kFirstTime))
+              .rows.at(0);
+      if (!row[0]) return;
+      const Instant bucket = BucketStart(source.rollup, Micros(row[0]));
+      if (!newest_unfilled_) newest_unfilled_ = bucket;
+      const auto& spans = *state.target.spans;
+      const auto span = std::find_if(spans.begin(), spans.end(),
+                                     [&](const Range& range) { return range.Contains(bucket); });
+      if (span == spans.end()) {
+        lacking->push_back(bucket);
+        before = Literal(std::max(PeriodStart(bucket, calendar), kFirstPeriod));
+      } else if (span->from.finite()) {
+        before = Literal(span->from.at);
+      } else {
+        return;
+      }
+    }
+  }
+
+  // A marked bucket of each period that has no partition.
+  void FindMarked(const Rollup& rollup, const RollupState& state, std::vector<Instant>* lacking) {
+    const std::string marks = QuoteName("partition_controller", "marks_" + state.suffix);
+    if (!session_.Query("SELECT pg_catalog.to_regclass($1)", {marks}).rows.at(0)[0]) return;
+    const Result found = session_.Query(
+        "SELECT (extract(epoch FROM min(bucket_ts)) * 1000000)::bigint FROM " + marks +
+        " WHERE NOT held AND bucket_ts > '-infinity' AND bucket_ts < " + Literal(server_.time) + " AND NOT " +
+        Placed(rollup, state) + " GROUP BY pg_catalog.date_trunc('" + Unit(rollup.granularity) +
+        "', bucket_ts, " + QuoteLiteral(RollupZone(rollup)) + ") ORDER BY 1 DESC LIMIT " +
+        std::to_string(kMostPeriods));
+    for (const Row& row : found.rows) lacking->push_back(Micros(row[0]));
+  }
+
+  void ReadSpans(RollupTarget* target) {
+    const bool by_bucket = !session_
+                                .Query(
+                                    "SELECT FROM pg_catalog.pg_partitioned_table t JOIN "
+                                    "pg_catalog.pg_attribute a ON a.attrelid = "
+                                    "t.partrelid AND a.attnum = t.partattrs[0] WHERE t.partrelid = $1::oid "
+                                    "AND t.partstrat = 'r' "
+                                    "AND t.partnatts = 1 AND a.attname = 'bucket_ts' AND t.partdefid = 0",
+                                    {std::to_string(target->oid)})
+                                .rows.empty();
+    if (!by_bucket) return;
+    const Result found = session_.Query(
+        std::string("SELECT pg_catalog.pg_get_expr(c.relpartbound, c.oid) FROM pg_catalog.pg_inherits i JOIN "
+                    "pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = $1::oid") +
+            (server_.version >= 140'000 ? " AND NOT i.inhdetachpending" : ""),
+        {std::to_string(target->oid)});
+    std::vector<Range> ranges;
+    for (const Row& row : found.rows) {
+      if (const auto bounds = ParseBounds(Text(row[0]))) ranges.push_back(bounds->range);
+    }
+    std::sort(ranges.begin(), ranges.end());
+    std::vector<Range>& spans = target->spans.emplace();
+    for (const Range& range : ranges) {
+      if (!spans.empty() && spans.back().to == range.from) {
+        spans.back().to = range.to;
+      } else {
+        spans.push_back(range);
+      }
+    }
+  }
+
   void ReadTarget(const Rollup& rollup, RollupState* state) {
     const Result found = session_.Query(
         "SELECT c.oid, c.relkind IN ('r', 'p'), pg_catalog.pg_has_role(c.relowner, 'USAGE') FROM "
@@ -134,6 +302,15 @@ class RollupReader {
     target.is_table = Flag(row[1]);
     target.owner_is_us = Flag(row[2]);
     target.columns = ReadColumns(session_, target.oid);
+    target.made_by_us = target.made_by_us && state->target_oid == target.oid;
+    ReadSpans(&target);
+    if (bookkeeping_) {
+      const Result other = session_.Query(
+          "SELECT name || ' of ' || table_oid::pg_catalog.regclass FROM partition_controller.rollups WHERE "
+          "target_oid = $1::oid AND suffix <> $2 LIMIT 1",
+          {std::to_string(target.oid), state->suffix});
+      if (!other.rows.empty()) target.kept_for = Text(other.rows[0][0]);
+    }
     std::vector<std::string> key = rollup.dimensions;
     key.insert(key.end(), {"metric_key", "bucket_ts"});
     std::sort(key.begin(), key.end());
@@ -174,29 +351,38 @@ class RollupReader {
     const Row row =
         session_
             .Query(
-                "SELECT count(*), (extract(epoch FROM min(bucket_ts)) * 1000000)::bigint FROM (SELECT "
-                "DISTINCT " +
-                dims + "greatest(bucket_ts, timestamptz '0001-01-01 00:00+00') AS bucket_ts FROM " +
+                "SELECT count(*), (extract(epoch FROM min(bucket_ts)) * 1000000)::bigint, (extract(epoch "
+                "FROM "
+                "min(bucket_ts) FILTER (WHERE emptied" +
+                (state->target.spans ? " OR " + Placed(rollup, *state) : std::string(" OR true")) +
+                ")) * 1000000)::bigint FROM (SELECT DISTINCT " + dims +
+                "greatest(bucket_ts, timestamptz '0001-01-01 00:00+00') AS bucket_ts, bucket_ts = "
+                "'-infinity' "
+                "AS emptied FROM " +
                 QuoteName("partition_controller", "marks_" + state->suffix) +
                 " WHERE NOT held AND bucket_ts IS NOT NULL) m")
             .rows.at(0);
     state->dirty = Number(row[0]);
     if (row[1]) state->oldest_dirty = Micros(row[1]);
+    if (row[2]) state->oldest_ready = Micros(row[2]);
   }
 
   Session& session_;
   const Policy& policy_;
+  const Server& server_;
+  const bool bookkeeping_;
   Table& table_;
+  std::optional<Instant> newest_unfilled_;  // as FindUnfilled saw it
 };
 
 }  // namespace
 
 void ReadRollups(Session& session, const Policy& policy, bool bookkeeping, Catalog* catalog) {
   Table& table = *catalog->table;
-  RollupReader reader(session, policy, &table);
-  // A schema of an earlier version has no such table, and is upgraded first.
-  if (bookkeeping && catalog->server.bookkeeping_version >= 3) reader.ReadBookkeeping();
+  RollupReader reader(session, policy, catalog->server, bookkeeping, &table);
+  reader.ReadBookkeeping();
   reader.AddNew();
+  reader.ReadFeed();
   if (table.rollups.empty() || !table.owner_is_us) return;
   if (!policy.rollups.empty()) table.column_types = ReadColumns(session, table.oid);
   for (RollupState& state : table.rollups) reader.LookInto(&state);

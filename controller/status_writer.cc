@@ -2,6 +2,7 @@
 
 #include "controller/backoff.h"
 #include "controller/log.h"
+#include "reconcilers/rollup_tables.h"
 
 namespace partition_controller {
 
@@ -46,6 +47,32 @@ std::optional<EventNote> EventOf(const Resource& resource, const json& before, c
   return note;
 }
 
+// The policy's state, and those of its rollups' tables; empty if it has none yet.
+std::vector<std::shared_ptr<const PolicyState>> StatesOf(const PolicyKey& key, const Snapshot& snapshot) {
+  std::vector<std::shared_ptr<const PolicyState>> states;
+  for (auto it = snapshot.policies.lower_bound(key); it != snapshot.policies.end(); ++it) {
+    const auto& [other, state] = *it;
+    if (other.name_space != key.name_space || !other.name.starts_with(key.name)) break;
+    // "a-b" lies between "a" and "a/b".
+    if (WrittenName(other.name) == key.name) states.push_back(state);
+  }
+  if (!snapshot.policies.contains(key)) states.clear();
+  return states;
+}
+
+// All of them as one.
+PolicyState Together(const std::vector<std::shared_ptr<const PolicyState>>& states) {
+  PolicyState whole = *states.front();
+  std::vector<PartConditions> parts;
+  for (std::size_t i = 1; i < states.size(); ++i) {
+    const PolicyState& part = *states[i];
+    whole.tried = whole.tried && part.tried && part.origin.generation == whole.origin.generation;
+    parts.push_back({part.table, part.conditions});
+  }
+  whole.conditions = WithParts(std::move(whole.conditions), parts);
+  return whole;
+}
+
 }  // namespace
 
 void StatusWriter::Write(const ResourceStore::Resources& resources, const Snapshot& snapshot,
@@ -53,21 +80,22 @@ void StatusWriter::Write(const ResourceStore::Resources& resources, const Snapsh
   std::erase_if(known_, [&](const auto& known) { return !resources.contains(known.first); });
   for (const auto& [key, resource] : resources) {
     if (stop.stop_requested()) return;
-    const auto on_board = snapshot.policies.find(key);
-    const auto state = on_board == snapshot.policies.end() ? nullptr : on_board->second;
+    const auto states = StatesOf(key, snapshot);
     Known& known = known_[key];
-    if (known.failures == 0 && known.resource == resource && known.state == state) continue;
+    if (known.failures == 0 && known.resource == resource && known.states == states) continue;
     if (known.failures > 0 && clock_.Now() < known.not_before) continue;
-    WriteOne(resource, state, &known, stop);
+    std::optional<PolicyState> state;
+    if (!states.empty()) state = Together(states);
+    WriteOne(resource, state ? &*state : nullptr, &known, stop);
+    if (known.failures == 0) known.states = states;
   }
 }
 
-void StatusWriter::WriteOne(const std::shared_ptr<const Resource>& resource,
-                            const std::shared_ptr<const PolicyState>& state, Known* known,
-                            const std::stop_token& stop) {
+void StatusWriter::WriteOne(const std::shared_ptr<const Resource>& resource, const PolicyState* state,
+                            Known* known, const std::stop_token& stop) {
   // Until the informer has seen our last write, its answer is what is there.
   const json& there = known->over == resource ? known->answer : resource->status;
-  const std::optional<json> wanted = StatusFor(*resource, state.get(), there, clock_.Now());
+  const std::optional<json> wanted = StatusFor(*resource, state, there, clock_.Now());
   // An older CRD drops what it does not know: what we wrote stays unequal to
   // what is there, and writing it again would change nothing.
   const bool written = wanted && *wanted == known->wanted && there == known->answer;
@@ -98,7 +126,6 @@ void StatusWriter::WriteOne(const std::shared_ptr<const Resource>& resource,
   }
   known->failures = 0;
   known->resource = resource;
-  known->state = state;
 }
 
 }  // namespace partition_controller

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <stop_token>
+#include <vector>
 
 #include "controller/clock.h"
 #include "controller/cluster.h"
@@ -33,7 +34,7 @@ class StatusWriter {
   struct Known {
     // What the last decision was made from: nothing new in them, nothing to do.
     std::shared_ptr<const Resource> resource;
-    std::shared_ptr<const PolicyState> state;
+    std::vector<std::shared_ptr<const PolicyState>> states;
     // The last write: over which resource, what was wanted, and what the server
     // made of it.
     std::shared_ptr<const Resource> over;
@@ -43,8 +44,9 @@ class StatusWriter {
     Instant not_before{};
   };
 
-  void WriteOne(const std::shared_ptr<const Resource>& resource,
-                const std::shared_ptr<const PolicyState>& state, Known* known, const std::stop_token& stop);
+  // `state`: what there is to say, or null.
+  void WriteOne(const std::shared_ptr<const Resource>& resource, const PolicyState* state, Known* known,
+                const std::stop_token& stop);
 
   Cluster& cluster_;
   const Clock& clock_;

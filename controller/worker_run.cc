@@ -6,6 +6,7 @@
 #include "controller/connection.h"
 #include "controller/log.h"
 #include "controller/worker.h"
+#include "reconcilers/rollup_tables.h"
 
 namespace partition_controller {
 namespace {
@@ -66,6 +67,12 @@ Metrics::Reconcile ResultOf(const Policy& policy, const Convergence& result, Ins
   if (result.stood_back || result.unfinished || result.stopped) return Metrics::Reconcile::kRequeue;
   return next < now + policy.schedule.period ? Metrics::Reconcile::kRequeueAfter
                                              : Metrics::Reconcile::kSuccess;
+}
+
+bool ChangedSomething(const Convergence& result) {
+  return std::any_of(result.steps.begin(), result.steps.end(), [](const StepOutcome& step) {
+    return step.result == "success" && !Routine(step.action);
+  });
 }
 
 bool NamesAsKeeper(const Catalog& catalog, const Policy& policy) {
@@ -381,6 +388,14 @@ void Worker::Finish(const Job& job, const Convergence& result, Instant began) {
     entry->due = NextRun(job.policy, result, now);
     environment_.metrics.ReconcileDone(ResultOf(job.policy, result, now, entry->due), now - began);
     environment_.metrics.Queued();
+  }
+  if (ChangedSomething(result)) {
+    // A rollup waits for partitions of its table, and those for what it needs.
+    for (auto& [key, other] : entries_) {
+      const bool related = key.name_space == job.key.name_space && key != job.key &&
+                           WrittenName(key.name) == WrittenName(job.key.name);
+      if (related) other.due = std::min(other.due, now);
+    }
   }
   if (!WantsIndex(last.plan)) entry->build_failure.reset();
   const Instant next = std::max(entry->due, not_before_);

@@ -78,14 +78,28 @@ struct Rollup {
   std::string time_zone = "UTC";
   std::string table;  // in the table's schema
   std::vector<std::string> dimensions;
-  // The source: the keys of a jsonb column (none listed: all), or columns.
+  // The source: the keys of a jsonb column (none listed: all), columns, or a
+  // finer rollup of the same policy.
   std::string jsonb;
   std::vector<std::string> keys;
   std::vector<std::string> columns;
+  std::string finer;
   std::chrono::milliseconds settle{300'000};
-  std::optional<CalendarDuration> keep;  // absent: for ever
-  bool merge_late = true;                // false: what is sealed changes no more
+  std::optional<CalendarDuration> keep;           // absent: for ever
+  bool merge_late = true;                         // false: what is sealed changes no more
+  Granularity granularity = Granularity::kMonth;  // of its own table, if the controller makes it
+  // Those it is the source of, where policies are divided (reconcilers/rollup_tables.h).
+  std::vector<Rollup> coarser;
   bool operator==(const Rollup&) const = default;
+};
+
+// What fills the table of a policy that nobody wrote: a rollup of another one's
+// table.
+struct Feeder {
+  TableName table;
+  std::string time_column;
+  Rollup rollup;
+  bool operator==(const Feeder&) const = default;
 };
 
 // When destructive steps may run.  Days are ISO weekdays, 1 = Monday; empty
@@ -134,6 +148,7 @@ struct Policy {
   Locks locks;
   Mode mode = Mode::kApply;
   bool suspend = false;
+  std::optional<Feeder> feeder;  // nothing: somebody wrote the policy
   Origin origin;
   bool operator==(const Policy&) const = default;
 };

@@ -36,18 +36,25 @@ std::vector<std::string> ReadNames(Reader* reader, const Node& node, std::size_t
   return names;
 }
 
-void ReadSource(Reader* reader, const Node& node, Rollup* rollup) {
+// Returns the node that names a finer rollup, if there is one.
+Node ReadSource(Reader* reader, const Node& node, Rollup* rollup) {
   constexpr std::size_t kMaxNames = 1000;
   Fields fields(reader, node);
-  if (!fields.Readable()) return;
+  if (!fields.Readable()) return {};
   const Node jsonb = fields.Get("jsonb");
   const Node keys = fields.Get("keys");
   const Node columns = fields.Get("columns");
-  if (!jsonb && !columns) {
-    reader->Report(node, "source needs jsonb (a jsonb column) or columns (a list of numeric columns)");
+  const Node finer = fields.Get("rollup");
+  if (!jsonb && !columns && !finer) {
+    reader->Report(node,
+                   "source needs jsonb (a jsonb column), columns (a list of numeric columns) or rollup (the "
+                   "name of a finer rollup)");
   }
   if (jsonb && columns) {
     reader->Report(columns, "source has jsonb already; it must have only one of jsonb and columns");
+  }
+  if (finer && (jsonb || columns)) {
+    reader->Report(finer, "source names rows already; it must have only one of jsonb, columns and rollup");
   }
   if (keys && !jsonb) reader->Report(keys, "keys are the keys of a jsonb column: add jsonb");
   rollup->jsonb = ReadIdentifier(reader, jsonb).value_or("");
@@ -57,6 +64,42 @@ void ReadSource(Reader* reader, const Node& node, Rollup* rollup) {
     reader->Report(keys, "keys must be All or a list of keys");
   }
   rollup->columns = ReadNames(reader, columns, kMaxNames);
+  const auto text = reader->Text(finer);
+  if (!text) return {};
+  rollup->finer = *text;
+  return finer;
+}
+
+bool Divides(const Rollup& finer, const Rollup& coarser) {
+  if (!coarser.calendar_day)
+    return !finer.calendar_day && coarser.interval % finer.interval == std::chrono::minutes(0);
+  // Midnights of most zones lie on full hours, and of all of them, nowadays, on
+  // quarters; which it is for this zone is not known here.
+  return finer.calendar_day ? finer.time_zone == coarser.time_zone
+                            : std::chrono::minutes(60) % finer.interval == std::chrono::minutes(0);
+}
+
+// What a rollup that is fed by another one, of `all` before it, must have in
+// common with that.
+void CheckFiner(Reader* reader, const Node& name, const Node& dimensions, const Rollup& rollup,
+                const std::vector<Rollup>& all) {
+  const auto finer =
+      std::find_if(all.begin(), all.end(), [&](const Rollup& other) { return other.name == rollup.finer; });
+  if (finer == all.end()) {
+    reader->Report(name, "there is no rollup " + Quoted(rollup.finer) + " before this one in the list");
+    return;
+  }
+  if (!Divides(*finer, rollup)) {
+    reader->Report(name, "buckets of " + Quoted(rollup.finer) +
+                             " do not add up to those of this one: its interval must divide this one's, and "
+                             "for days the hour");
+  }
+  for (const std::string& dimension : rollup.dimensions) {
+    if (std::find(finer->dimensions.begin(), finer->dimensions.end(), dimension) != finer->dimensions.end())
+      continue;
+    reader->Report(dimensions,
+                   "the rollup " + Quoted(rollup.finer) + " has no dimension " + Quoted(dimension));
+  }
 }
 
 void ReadInterval(Reader* reader, const Node& node, Rollup* rollup) {
@@ -76,7 +119,8 @@ void ReadInterval(Reader* reader, const Node& node, Rollup* rollup) {
 }
 
 Rollup ReadRollup(Reader* reader, const Node& node, const DecodeContext& context, const std::string& zone,
-                  std::set<std::string>* names, std::set<std::string>* tables) {
+                  const std::vector<Rollup>& all, std::set<std::string>* names,
+                  std::set<std::string>* tables) {
   Rollup rollup;
   Fields fields(reader, node);
   if (!fields.Readable()) return rollup;
@@ -111,14 +155,19 @@ Rollup ReadRollup(Reader* reader, const Node& node, const DecodeContext& context
   if (!rollup.table.empty() && !tables->insert(rollup.table).second) {
     reader->Report(table, "table " + Quoted(rollup.table) + " is taken: each needs one of its own");
   }
-  rollup.dimensions = ReadNames(
-      reader, fields.Require("dimensions", "the columns to group by, such as [device_id]"), kMaxDimensions);
-  ReadSource(reader, fields.Require("source", "jsonb or columns says what is aggregated"), &rollup);
+  const Node dimensions = fields.Require("dimensions", "the columns to group by, such as [device_id]");
+  rollup.dimensions = ReadNames(reader, dimensions, kMaxDimensions);
+  const Node finer = ReadSource(
+      reader, fields.Require("source", "jsonb, columns or rollup says what is aggregated"), &rollup);
+  if (finer) CheckFiner(reader, finer, dimensions, rollup, all);
   rollup.settle =
       reader->Clock(fields.Get("settle"), std::chrono::milliseconds(0), std::chrono::hours(24 * 7))
           .value_or(rollup.settle);
   rollup.keep = reader->Calendar(fields.Get("keep"), 1);
   reader->Choose<bool>(fields.Get("lateData"), {{"Merge", true}, {"Refuse", false}}, &rollup.merge_late);
+  const bool long_buckets = rollup.calendar_day || rollup.interval >= std::chrono::hours(24);
+  rollup.granularity = long_buckets ? Granularity::kYear : Granularity::kMonth;
+  DecodeGranularity(reader, fields.Get("granularity"), &rollup.granularity);
   return rollup;
 }
 
@@ -130,7 +179,7 @@ void DecodeRollups(Reader* reader, const Node& rollups, const DecodeContext& con
   std::set<std::string> tables = {policy->table.name};
   for (const Node& item : reader->List(rollups)) {
     policy->rollups.push_back(
-        ReadRollup(reader, item, context, policy->partitioning.time_zone, &names, &tables));
+        ReadRollup(reader, item, context, policy->partitioning.time_zone, policy->rollups, &names, &tables));
   }
 }
 

@@ -39,14 +39,7 @@ void DecodePartitioning(Reader* reader, const Node& node, const DecodeContext& c
       fields.Get("state"),
       {{"Enabled", Partitioning::State::kEnabled}, {"Disabled", Partitioning::State::kDisabled}},
       &out->state);
-  reader->Choose<Granularity>(fields.Get("granularity"),
-                              {{"Hour", Granularity::kHour},
-                               {"Day", Granularity::kDay},
-                               {"Week", Granularity::kWeek},
-                               {"Month", Granularity::kMonth},
-                               {"Quarter", Granularity::kQuarter},
-                               {"Year", Granularity::kYear}},
-                              &out->granularity);
+  DecodeGranularity(reader, fields.Get("granularity"), &out->granularity);
   DecodeZone(reader, fields.Get("timeZone"), context, &out->time_zone);
   out->premake = reader
                      ->Int(fields.Get("premake"), 1, 366,
@@ -154,6 +147,17 @@ void DecodeLocks(Reader* reader, const Node& node, Locks* out) {
 }
 
 }  // namespace
+
+void DecodeGranularity(Reader* reader, const Node& node, Granularity* granularity) {
+  reader->Choose<Granularity>(node,
+                              {{"Hour", Granularity::kHour},
+                               {"Day", Granularity::kDay},
+                               {"Week", Granularity::kWeek},
+                               {"Month", Granularity::kMonth},
+                               {"Quarter", Granularity::kQuarter},
+                               {"Year", Granularity::kYear}},
+                              granularity);
+}
 
 void DecodeZone(Reader* reader, const Node& node, const DecodeContext& context, std::string* zone) {
   const auto text = reader->Text(node);

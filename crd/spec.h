@@ -23,6 +23,9 @@ void DecodeConnection(Reader* reader, const Node& node, const DecodeContext& con
 // Fills `policy->rollups`, after the table and the partitioning.
 void DecodeRollups(Reader* reader, const Node& rollups, const DecodeContext& context, Policy* policy);
 
+// Hour to Year, if the node is there.
+void DecodeGranularity(Reader* reader, const Node& node, Granularity* granularity);
+
 // An IANA name that `context` knows, into `*zone`.
 void DecodeZone(Reader* reader, const Node& node, const DecodeContext& context, std::string* zone);
 

@@ -72,9 +72,8 @@ const std::vector<const char*>& Kinds() {
       "build_index",        "drop_invalid_index",  "fence_conversion",     "finish_conversion",
       "unfence_conversion", "abandon_conversion",  "begin_revert",         "merge_child",
       "drop_child",         "finish_revert",       "install_rollup",       "refresh_rollup",
-      "fill_rollup",        "audit_rollup",        "expire_rollup",        "prove_rollup",
-      "stop_rollup"};
-  static_assert(std::variant_size_v<Action> == 33);
+      "fill_rollup",        "audit_rollup",        "prove_rollup",         "stop_rollup"};
+  static_assert(std::variant_size_v<Action> == 32);
   return kKinds;
 }
 
@@ -186,9 +185,6 @@ std::string Describe(const Action& action, const Table& table) {
           },
           [](const FillRollup& a) { return "compute the history of the rollup " + a.rollup; },
           [](const AuditRollup& a) { return "count a few buckets of the rollup " + a.rollup + " again"; },
-          [](const ExpireRollup& a) {
-            return "delete buckets before " + ToString(a.cutoff) + " from the rollup " + a.rollup;
-          },
           [](const ProveRollup& a) {
             return "compare the rollup " + a.rollup + " with the rows of " + Quoted(a.partition);
           },
@@ -343,7 +339,6 @@ std::vector<Lock> LocksOf(const Action& action, const Table& table) {
           [](const RefreshRollup&) {},
           [](const FillRollup&) {},
           [](const AuditRollup&) {},
-          [](const ExpireRollup&) {},
           [](const ProveRollup&) {},
           [&](const StopRollup&) {
             locks.push_back({"ACCESS EXCLUSIVE", Quoted(table), "drops the triggers"});

@@ -222,6 +222,7 @@ struct RefreshRollup {
 // Computes the next stretch of history, newest first.
 struct FillRollup {
   std::string rollup;
+  std::optional<Instant> expired;  // buckets before it are not kept
   bool operator==(const FillRollup&) const = default;
 };
 // Counts a few buckets again and marks those that are wrong.
@@ -230,12 +231,6 @@ struct AuditRollup {
   Instant settled{};  // as for a refresh
   std::optional<Instant> expired;
   bool operator==(const AuditRollup&) const = default;
-};
-// Deletes what the rollup's own keep has expired.
-struct ExpireRollup {
-  std::string rollup;
-  Instant cutoff{};  // buckets that begin before it
-  bool operator==(const ExpireRollup&) const = default;
 };
 // Compares all buckets of a partition that is to leave with its rows, and
 // records that they agree.
@@ -255,13 +250,13 @@ struct StopRollup {
   bool operator==(const StopRollup&) const = default;
 };
 
-using Action = std::variant<FinalizeDetach, ForgetDetached, CreatePartition, CreateDefault, RemoveDefault,
-                            ReplacePartitions, BeginDrain, FinishDrain, ReattachPartition, AddBoundCheck,
-                            ValidateBoundCheck, DetachPartition, DropPartition, DeleteExpiredRows,
-                            AnalyzeParent, PrepareConversion, BuildIndex, DropInvalidIndex, FenceConversion,
-                            FinishConversion, UnfenceConversion, AbandonConversion, BeginRevert, MergeChild,
-                            DropChild, FinishRevert, InstallRollup, RefreshRollup, FillRollup, AuditRollup,
-                            ExpireRollup, ProveRollup, StopRollup>;
+using Action =
+    std::variant<FinalizeDetach, ForgetDetached, CreatePartition, CreateDefault, RemoveDefault,
+                 ReplacePartitions, BeginDrain, FinishDrain, ReattachPartition, AddBoundCheck,
+                 ValidateBoundCheck, DetachPartition, DropPartition, DeleteExpiredRows, AnalyzeParent,
+                 PrepareConversion, BuildIndex, DropInvalidIndex, FenceConversion, FinishConversion,
+                 UnfenceConversion, AbandonConversion, BeginRevert, MergeChild, DropChild, FinishRevert,
+                 InstallRollup, RefreshRollup, FillRollup, AuditRollup, ProveRollup, StopRollup>;
 
 // The value of the metric label `action`: "create_partition", ...  Stable.
 const char* Kind(const Action& action);

@@ -246,14 +246,18 @@ class Model {
     state.intact = true;
     state.filled = false;
     state.filled_from.reset();
+    if (!a.makes_table) return;
+    state.target.made_by_us = true;
+    state.target.spans.emplace();
+    state.fill_lacks = true;
   }
   void operator()(const RefreshRollup& a) {
     RollupState& state = StateOf(a.rollup);
     state.dirty = 0;
     state.oldest_dirty.reset();
+    state.oldest_ready.reset();
   }
   void operator()(const AuditRollup& a) { StateOf(a.rollup).audited_at = now_; }
-  void operator()(const ExpireRollup& a) { StateOf(a.rollup).oldest_bucket.reset(); }
   // How far one step comes is not known before.
   void operator()(const FillRollup&) {}
   void operator()(const ProveRollup&) {}

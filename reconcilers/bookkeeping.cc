@@ -89,6 +89,9 @@ std::vector<std::string> MigrationSql(int version) {
       "skipped_values bigint NOT NULL DEFAULT 0, audited bigint NOT NULL DEFAULT 0, "
       "mismatches bigint NOT NULL DEFAULT 0, audited_at timestamptz, "
       "started_at timestamptz NOT NULL DEFAULT pg_catalog.now(), UNIQUE (table_oid, name))",
+      // Version 4.
+      "ALTER TABLE partition_controller.rollups ADD COLUMN IF NOT EXISTS made_by_us boolean NOT NULL DEFAULT "
+      "false",
       // One row for each range whose rows are gone and whose buckets are complete.
       "CREATE TABLE IF NOT EXISTS partition_controller.sealed (suffix text NOT NULL, partition_oid oid NOT "
       "NULL, by_rows boolean NOT NULL, range_from timestamptz NOT NULL, range_to timestamptz NOT NULL, "

@@ -24,7 +24,7 @@
 namespace partition_controller {
 
 // The version of the bookkeeping schema that this program writes.
-inline constexpr int kBookkeepingVersion = 3;
+inline constexpr int kBookkeepingVersion = 4;
 
 struct Server {
   Instant time{};   // the server's clock when the snapshot was taken
@@ -122,6 +122,14 @@ struct Drain {
   bool operator==(const Drain&) const = default;
 };
 
+// What the bookkeeping says of a table that holds a rollup.
+struct Feed {
+  bool made_by_us = false;
+  // Buckets that are to be written and have no partition, a few at a time.
+  std::vector<Instant> demanded;
+  bool operator==(const Feed&) const = default;
+};
+
 // Who the bookkeeping says looks after the table.
 struct Ownership {
   Oid table = 0;
@@ -182,6 +190,7 @@ struct Table {
   std::optional<Anatomy> anatomy;         // where NeedsAnatomy (plan.h) asks for it
   std::vector<TypedColumn> column_types;  // where the policy has rollups
   std::vector<RollupState> rollups;       // in the policy, or known to the bookkeeping
+  std::optional<Feed> feed;               // where the policy has a feeder and the table holds its rollup
   double rows = -1;                       // of a plain table
   std::optional<Instant> oldest_row;      // of a plain table, if asked for
   bool operator==(const Table&) const = default;

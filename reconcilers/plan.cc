@@ -19,7 +19,8 @@ constexpr std::size_t kMaxCuts = 5'000;
 void LookAhead(Planning& planning) {
   Outlook& outlook = planning.plan.outlook;
   if (planning.cutoff) outlook.cutoff = planning.Utc(*planning.cutoff);
-  if (planning.table.kind != Table::Kind::kPartitioned) return;
+  if (planning.table.kind != Table::Kind::kPartitioned || (planning.policy.feeder && !planning.enabled))
+    return;
   outlook.horizon = planning.Utc(Horizon(planning));
   const Bound now = Bound::At(planning.key_now);
   Bound reached = now;
@@ -85,6 +86,11 @@ std::optional<KeyType> KeyTypeOf(const std::string& column_type) {
   return std::nullopt;
 }
 
+bool Divides(const Policy& policy, const Table& table) {
+  const bool made = table.kind == Table::Kind::kPartitioned && table.feed && table.feed->made_by_us;
+  return policy.partitioning.state == Partitioning::State::kEnabled && (!policy.feeder || made);
+}
+
 bool Plan::StopsEverything() const {
   return std::any_of(refusals.begin(), refusals.end(), [](const Refusal& r) { return r.stops_everything; });
 }
@@ -93,7 +99,7 @@ Planning::Planning(const Policy& wanted, const Catalog& catalog, const Now& now)
     : policy(wanted), server(catalog.server), table(catalog.table.value_or(Table{})) {
   key = KeyTypeOf(table.key_column_type).value_or(KeyType::kTimestampTz);
   calendar = CalendarFor(policy.partitioning, key);
-  enabled = policy.partitioning.state == Partitioning::State::kEnabled;
+  enabled = Divides(policy, table);
   // The server's clock decides; --now is a wish to see another time, and
   // removes nothing that the server's time would keep (design rule 10).
   at = now.preview ? now.at : server.time;
@@ -158,6 +164,8 @@ bool Planning::DefaultIsSmall() const {
 
 Plan MakePlan(const Policy& policy, const Catalog& catalog, const Now& now, const std::string& acknowledged) {
   Planning planning(policy, catalog, now);
+  // The rollup makes it, or has not taken it over yet.
+  if (policy.feeder && (!catalog.table || !catalog.table->feed)) return std::move(planning.plan);
   Preflight(planning, catalog, now);
   if (planning.plan.StopsEverything()) {
     if (catalog.table && KeyTypeOf(catalog.table->key_column_type)) LookAhead(planning);
@@ -166,7 +174,8 @@ Plan MakePlan(const Policy& policy, const Catalog& catalog, const Now& now, cons
   LookAhead(planning);
   // First, for it keeps nobody waiting and waits for nobody.
   RefreshRollups(planning);
-  const bool partitioned = planning.table.kind == Table::Kind::kPartitioned;
+  const bool foreign = policy.feeder && !planning.enabled;
+  const bool partitioned = planning.table.kind == Table::Kind::kPartitioned && !foreign;
   if (!partitioned && NeedsAnatomy(policy, catalog)) {
     // What comes after is planned for the table that it makes.
     Rollups(planning);

@@ -75,6 +75,10 @@ struct Now {
   bool preview = false;
 };
 
+// Whether the table is to be divided: partitioning.state, but of the tables of
+// rollups those that somebody else made stay as they are.
+bool Divides(const Policy& policy, const Table& table);
+
 // `acknowledged` is the hash that a person consented to, or empty.
 Plan MakePlan(const Policy& policy, const Catalog& catalog, const Now& now,
               const std::string& acknowledged = "");

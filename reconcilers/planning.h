@@ -79,7 +79,8 @@ void GiveUpConversion(Planning& planning, const std::string& reason);
 bool Revert(Planning& planning);
 
 // Buckets that begin before it are not kept; nothing: all are.
-std::optional<Instant> RollupExpiredBefore(const Planning& planning, const Rollup& rollup);
+std::optional<Instant> RollupExpiredBefore(const Planning& planning, const Rollup& rollup,
+                                           const RollupState& state);
 // Why rows of the range may not be removed yet, as far as the rollups go; empty:
 // they may.
 std::string RollupHolding(const Planning& planning, const Range& range);

@@ -170,32 +170,43 @@ void AdviseMisfits(Planning& p) {
   }
 }
 
-// Without retention the window begins now; older rows get partitions where
-// there are rows, not where there are none.
-std::vector<Range> OldPieces(const Planning& p) {
+// The periods of `wanted`, which are in order, as far as no partition covers
+// them; before the window, for in it all are made.
+std::vector<Range> PiecesFor(const Planning& p, const std::vector<Instant>& wanted) {
   std::vector<Range> pieces;
-  if (p.cutoff || !p.table.default_partition) return pieces;
-  const DefaultPartition& fallback = *p.table.default_partition;
   const Bound start = Bound::At(WindowStart(p));
   const std::vector<Range> gaps = Gaps({Bound::MinValue(), start}, RangesOf(p));
-  for (std::size_t i = 1; i < fallback.counts.size(); ++i) {
-    const Instant cut = fallback.cuts[i - 1];
-    if (fallback.counts[i] == 0 || Bound::At(cut) >= start || pieces.size() >= kMostOldPeriods) continue;
-    const auto gap = FirstBeyond(gaps, Bound::At(cut));
-    if (gap == gaps.end() || !gap->Contains(cut)) continue;
-    const Instant period = PeriodStart(cut, p.calendar);
-    const Range piece{std::max(gap->from, Bound::At(period)),
+  for (const Instant at : wanted) {
+    if (Bound::At(at) >= start || pieces.size() >= kMostOldPeriods) break;
+    const auto gap = FirstBeyond(gaps, Bound::At(at));
+    if (gap == gaps.end() || !gap->Contains(at)) continue;
+    const Instant period = PeriodStart(at, p.calendar);
+    const Range piece{std::max(gap->from, Bound::At(std::max(period, kFirstPeriod))),
                       std::min(gap->to, Bound::At(NextPeriod(period, p.calendar)))};
     if (pieces.empty() || pieces.back() != piece) pieces.push_back(piece);
   }
   return pieces;
 }
 
+// Without retention the window begins now; older rows get partitions where
+// there are rows, not where there are none.
+std::vector<Range> OldPieces(const Planning& p) {
+  if (p.cutoff) return {};
+  if (p.table.feed) return PiecesFor(p, p.table.feed->demanded);
+  if (!p.table.default_partition) return {};
+  const DefaultPartition& fallback = *p.table.default_partition;
+  std::vector<Instant> wanted;
+  for (std::size_t i = 1; i < fallback.counts.size(); ++i) {
+    if (fallback.counts[i] != 0) wanted.push_back(fallback.cuts[i - 1]);
+  }
+  return PiecesFor(p, wanted);
+}
+
 // Without retention and without a default partition, rows that come late for a
 // gap between partitions would be refused, for ever.
 std::vector<Range> GapPieces(const Planning& p) {
   if (p.cutoff || p.policy.partitioning.default_partition != Partitioning::Default::kAbsent ||
-      p.table.default_partition) {
+      p.table.default_partition || p.policy.feeder) {
     return {};
   }
   const std::vector<Range> fixed = RangesOf(p);
@@ -295,7 +306,9 @@ void Provision(Planning& p) {
   }
   for (auto it = future; it != missing.begin();) {
     --it;
-    Create(p, *it, "a gap between the oldest rows to be kept and now");
+    Create(p, *it,
+           p.table.feed ? "buckets of this period are to be computed"
+                        : "a gap between the oldest rows to be kept and now");
   }
   ProvideDefault(p);
 }

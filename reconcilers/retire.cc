@@ -169,7 +169,7 @@ bool Proved(Planning& p, const Action& action, const TableRef& partition, const 
     if (rollup == nullptr || !rollup->enabled) continue;
     if (std::find(state.proved.begin(), state.proved.end(), partition.oid) != state.proved.end()) continue;
     proved = false;
-    p.Do(ProveRollup{state.name, partition, range, RollupExpiredBefore(p, *rollup)},
+    p.Do(ProveRollup{state.name, partition, range, RollupExpiredBefore(p, *rollup, state)},
          "what is removed is compared first, bucket by bucket");
   }
   if (!proved) p.plan.waiting.push_back({action, "its rollups are compared with it first", std::nullopt});

@@ -19,6 +19,21 @@ Instant NextBucket(const Rollup& rollup, Instant at) {
   return BucketStart(rollup, at) + rollup.interval;
 }
 
+std::string RollupZone(const Rollup& rollup) { return rollup.calendar_day ? rollup.time_zone : "UTC"; }
+
+std::optional<Instant> ExpiredBefore(const Rollup& rollup, bool divided, Instant at) {
+  if (!rollup.keep) return std::nullopt;
+  const std::string zone = RollupZone(rollup);
+  Instant expired = Subtract(at, *rollup.keep, zone);
+  if (divided) return BucketStart(rollup, PeriodStart(expired, {rollup.granularity, zone}));
+  // Each floor may leave another one's grid; days and whole hours agree soon.
+  for (int i = 0; i < 4; ++i) {
+    expired = BucketStart(rollup, expired);
+    for (const Rollup& coarser : rollup.coarser) expired = BucketStart(coarser, expired);
+  }
+  return expired;
+}
+
 std::string RollupShape(const Rollup& rollup) {
   const std::string interval =
       rollup.calendar_day ? "day in " + rollup.time_zone : std::to_string(rollup.interval.count()) + " min";
@@ -27,6 +42,7 @@ std::string RollupShape(const Rollup& rollup) {
 
 std::string RollupSource(const Rollup& rollup) {
   nlohmann::json source = {rollup.jsonb, rollup.keys, rollup.columns};
+  if (!rollup.finer.empty()) source = nlohmann::json::array({"rollup", rollup.finer});
   if (!rollup.merge_late) source.push_back("Refuse");
   return source.dump();
 }

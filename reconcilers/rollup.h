@@ -12,12 +12,28 @@
 #include "crd/policy.h"
 #include "reconcilers/conversion.h"
 #include "reconcilers/instant.h"
+#include "reconcilers/range.h"
 
 namespace partition_controller {
 
 // The start of the bucket that holds `at`, and of the one after it (UTC).
 Instant BucketStart(const Rollup& rollup, Instant at);
 Instant NextBucket(const Rollup& rollup, Instant at);
+
+// Where the periods of its table begin: so that none cuts a bucket in two.
+std::string RollupZone(const Rollup& rollup);
+
+// Beyond these no bucket is kept: what the arithmetic of PostgreSQL can do with
+// a time ends not far from there, and a writer must never fail for our sake.
+inline constexpr const char* kFirstTime = "timestamptz '0001-01-02 00:00+00'";
+inline constexpr const char* kLastTime = "timestamptz '9999-12-30 00:00+00'";
+
+// Buckets that begin before it are not kept at `at` (UTC); nothing: all are.
+// `divided`: the rollup's table is, and goes by whole partitions.
+std::optional<Instant> ExpiredBefore(const Rollup& rollup, bool divided, Instant at);
+
+// PostgreSQL writes what is before in another way, and no row of a rollup is.
+inline constexpr Instant kFirstPeriod{std::chrono::seconds(-62'135'596'800)};  // 0001-01-01
 
 struct TypedColumn {
   std::string name;
@@ -41,8 +57,16 @@ struct RollupTarget {
   std::vector<TypedColumn> columns;
   bool view_taken = false;  // somebody else's relation is called NAME_live
   bool has_key = false;     // unique over the dimensions, metric_key and bucket_ts
+  bool made_by_us = false;
+  // What its partitions cover together, in order; nothing: it takes every time.
+  std::optional<std::vector<Range>> spans;
+  std::string kept_for;  // another rollup, of which table: "hourly of public.points"
   bool operator==(const RollupTarget&) const = default;
 };
+
+// Whether it goes by whole partitions, which are looked after as those of any
+// other table are.
+inline bool Divided(const RollupTarget& target) { return target.made_by_us && target.spans; }
 
 struct RollupState {
   enum class State {
@@ -67,7 +91,12 @@ struct RollupState {
   std::optional<Instant> started_at;   // when filling began
   std::int64_t dirty = 0;              // buckets that are to be computed again
   std::optional<Instant> oldest_dirty;
-  std::optional<Instant> oldest_bucket;  // in the target, where the rollup has a keep
+  std::optional<Instant> oldest_ready;  // the same, of those whose partition is there
+  // What is to be filled next has no partition in the target.
+  bool fill_lacks = false;
+  // Of a rollup that is fed by a finer one.
+  std::string finer_suffix;
+  std::string finer_table;
   std::optional<Instant> audited_at;
   std::vector<Oid> proved;  // partitions that were compared with it, bucket by bucket
   // Since the rollup was made.

@@ -28,9 +28,9 @@ std::string RollupSql::Deserted(const std::string& bucket, const std::vector<Ran
 
 // Rows `r` from `low` to before `upto`, with their buckets.
 std::string RollupSql::RowsOf(const std::string& low, const std::string& upto) const {
-  return "(SELECT " + Dims("r.") + ", " + Bucket("r." + time_) + " AS bucket_ts, " + Document("r.") +
-         " AS document FROM " + table_ + " r WHERE r." + time_ + " OPERATOR(pg_catalog.>=) greatest(" + low +
-         ", " + kFirstTime + ") AND r." + time_ + " OPERATOR(pg_catalog.<) least(" + upto + ", " + kLastTime +
+  return "(SELECT " + Dims("r.") + ", " + Bucket("r." + time_) + " AS bucket_ts, " + Payload("r.") +
+         " FROM " + table_ + " r WHERE r." + time_ + " OPERATOR(pg_catalog.>=) greatest(" + low + ", " +
+         kFirstTime + ") AND r." + time_ + " OPERATOR(pg_catalog.<) least(" + upto + ", " + kLastTime +
          ") AND " + Valid("r.") + ") r";
 }
 
@@ -126,13 +126,34 @@ std::string RollupSql::WideGroups(const std::string& rows) const {
 
 std::string RollupSql::ExecuteOnGroups(const std::string& rest) const {
   const std::string rows = RowsOf("$1", "$2");
+  if (fed()) return "    EXECUTE " + DollarQuote(NarrowGroups(rows)) + " || " + DollarQuote(rest);
   // The planner takes wide rows for a reason to sort them all; there are few groups.
   return WideGroups(rows) +
          "    PERFORM pg_catalog.set_config('enable_sort', 'off', true);\n    EXECUTE coalesce(wide, " +
          DollarQuote(NarrowGroups(rows)) + ") || " + DollarQuote(rest);
 }
 
-std::vector<std::string> RollupSql::Fill(const std::vector<Range>& partitions) const {
+// PL/pgSQL that raises `low` to where the span of partitions that holds the
+// bucket of `newest` begins; where there is none, the step ends.
+std::string RollupSql::WithinSpan() const {
+  if (!state_.target.spans) return "";
+  std::string spans;
+  for (const Range& span : *state_.target.spans) {
+    Bound from = span.from;
+    if (from.finite() && BucketStart(rollup_, from.at) != from.at)
+      from = Bound::At(NextBucket(rollup_, from.at));
+    spans += (spans.empty() ? "(" : ", (") + Literal(from) + ", " + Literal(span.to) + ")";
+  }
+  const std::string leave = "    " + Report("false", "0") + "    RETURN;\n";
+  if (spans.empty()) return leave;
+  return "    SELECT greatest(low, s.lower) INTO low FROM (VALUES " + spans + ") s (lower, upper) WHERE " +
+         Bucket("newest") + " >= s.lower AND " + Bucket("newest") + " < s.upper;\n    IF NOT FOUND THEN\n" +
+         leave + "    END IF;\n";
+}
+
+std::vector<std::string> RollupSql::Fill(const std::vector<Range>& partitions,
+                                         const std::optional<Instant>& expired) const {
+  const std::string oldest = expired ? Literal(*expired) : std::string(kAllBuckets);
   const std::string statement =
       "), there AS MATERIALIZED (SELECT " + Dims("") +
       ", bucket_ts, pg_catalog.bool_or(raw) AS raw FROM (SELECT " + Dims("") +
@@ -154,9 +175,11 @@ std::vector<std::string> RollupSql::Fill(const std::vector<Range>& partitions) c
   const std::string where = " WHERE suffix OPERATOR(pg_catalog.=) " + Suffix() + ";\n";
   const std::string newest = "SELECT pg_catalog.max(r." + time_ + ") INTO newest FROM " + table_ +
                              " r WHERE r." + time_ + " OPERATOR(pg_catalog.<) least(upto, " + kLastTime +
-                             ") AND r." + time_ + " OPERATOR(pg_catalog.>=) " + kFirstTime + ";\n";
+                             ") AND r." + time_ + " OPERATOR(pg_catalog.>=) greatest(" + kFirstTime + ", " +
+                             oldest + ");\n";
   const std::string body =
-      "DECLARE\n  upto timestamptz;\n  low timestamptz := '-infinity';\n  newest timestamptz;\n  step "
+      "DECLARE\n  upto timestamptz;\n  low timestamptz := " + oldest +
+      ";\n  newest timestamptz;\n  step "
       "interval;\n "
       " adopts boolean;\n  emptied boolean;\n  made bigint := 0;\n  wide text;\n  names text[];\n  odd "
       "boolean;\n  began timestamptz := "
@@ -166,24 +189,23 @@ std::vector<std::string> RollupSql::Fill(const std::vector<Range>& partitions) c
       where +
       "  IF upto = 'infinity' THEN\n    UPDATE partition_controller.rollups SET oldest_row = (SELECT " +
       "pg_catalog.min(r." + time_ + ") FROM " + table_ + " r WHERE r." + time_ + " >= " + kFirstTime + ")" +
-      where + "  END IF;\n  " + newest + "  IF newest IS NOT NULL THEN\n    low := " +
-      Bucket("greatest(newest - step, " + std::string(kFirstTime) + ")") +
-      ";\n  END IF;\n"
-      "  IF upto > '-infinity' THEN\n" +
+      where + "  END IF;\n  " + newest + "  IF newest IS NOT NULL THEN\n    low := greatest(low, " +
+      Bucket("greatest(newest - step, " + std::string(kFirstTime) + ")") + ");\n" + WithinSpan() +
+      "  END IF;\n"
+      "  IF upto > low THEN\n" +
       ExecuteOnGroups(statement) +
       " INTO made USING low, upto, adopts, emptied;\n  END IF;\n  UPDATE partition_controller.rollups SET "
-      "filled_from "
-      "= "
-      "low, adopting = adopting AND low > '-infinity', truncated = truncated AND low > '-infinity', state = "
-      "CASE WHEN low > '-infinity' THEN 'filling' "
-      "ELSE "
-      "'live' END, fill_step = CASE WHEN pg_catalog.clock_timestamp() - began < interval '500 ms' THEN "
+      "filled_from = CASE WHEN newest IS NULL THEN '-infinity' ELSE low END, adopting = adopting AND newest "
+      "IS "
+      "NOT NULL, truncated = truncated AND newest IS NOT NULL, state = CASE WHEN newest IS NULL THEN 'live' "
+      "ELSE 'filling' END, fill_step = CASE WHEN pg_catalog.clock_timestamp() - began < interval '500 ms' "
+      "THEN "
       "least(fill_step * 2, interval '10 days') WHEN pg_catalog.clock_timestamp() - began > interval '3 s' "
       "THEN greatest(fill_step / 2, interval '1 min') ELSE fill_step END" +
       where +
       // Without statistics the next refresh would look up its buckets the long way.
-      "  IF low = '-infinity' THEN\n    ANALYZE " + target_ + ";\n  END IF;\n" +
-      Report("low > '-infinity'", "made") + "END";
+      "  IF newest IS NULL THEN\n    ANALYZE " + target_ + ";\n  END IF;\n" +
+      Report("newest IS NOT NULL", "made") + "END";
   return {"DO " + DollarQuote(body), Reported()};
 }
 

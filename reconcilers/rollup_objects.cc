@@ -23,7 +23,8 @@ std::vector<std::string> RollupSql::CreateSupport(const std::vector<std::string>
     return "BEGIN\n  IF TG_OP = 'TRUNCATE' THEN\n    INSERT INTO " + marks_ +
            " (bucket_ts, points) VALUES (" + kAllBuckets +
            ", 0);\n    RETURN NULL;\n  END IF;\n  IF TG_OP <> 'DELETE' THEN\n" +
-           insert("new_rows", "CASE TG_OP WHEN 'INSERT' THEN pg_catalog.count(*) ELSE 0 END") +
+           // Points are counted where they come in.
+           insert("new_rows", fed() ? "0" : "CASE TG_OP WHEN 'INSERT' THEN pg_catalog.count(*) ELSE 0 END") +
            "  END IF;\n  IF TG_OP <> 'INSERT' THEN\n" + insert("old_rows", "0") +
            "  END IF;\n  RETURN NULL;\nEND";
   }();
@@ -54,7 +55,7 @@ std::vector<std::string> RollupSql::CreateTarget(const std::vector<std::string>&
           "double precision NOT NULL, max_value double precision NOT NULL, avg_value double precision NOT "
           "NULL, "
           "sum_value numeric, updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(), PRIMARY KEY (" +
-          Dims("") + ", metric_key, bucket_ts))",
+          Dims("") + ", metric_key, bucket_ts)) PARTITION BY RANGE (bucket_ts)",
       "CREATE INDEX ON " + target_ + " (bucket_ts, " + Dims("") + ")"};
   if (!owner.empty()) statements.push_back("ALTER TABLE " + target_ + " OWNER TO " + QuoteName(owner));
   return statements;
@@ -103,23 +104,50 @@ std::vector<std::string> RollupSql::CreateTriggers() const {
 
 std::vector<std::string> RollupSql::CreateView() const {
   const std::string key = Dims("") + ", bucket_ts, metric_key";
-  const std::string filled = "(SELECT CASE WHEN EXISTS (SELECT FROM " + marks_ +
-                             " a WHERE a.bucket_ts OPERATOR(pg_catalog.=) " + kAllBuckets +
-                             ") THEN timestamptz 'infinity' ELSE " + Filled() + " END)";
-  const std::string dirty = "(SELECT DISTINCT " + Dims("m.") + ", m.bucket_ts FROM " + marks_ +
-                            " m WHERE NOT m.held AND m.bucket_ts OPERATOR(pg_catalog.>) " + kAllBuckets +
-                            " AND m.bucket_ts OPERATOR(pg_catalog.>=) " + filled + Open("m.bucket_ts") + ")";
-  const std::string is_dirty = "(EXISTS (SELECT FROM " + marks_ + " m WHERE " + Same("m", "t") +
-                               " AND m.bucket_ts OPERATOR(pg_catalog.=) t.bucket_ts AND NOT m.held)" +
-                               Open("t.bucket_ts") + ")";
+  // What a finer rollup has not computed yet is read by its view, and counts as
+  // not computed here either.
+  const std::string source = fed() ? QuoteName(schema_, state_.finer_table + "_live") : table_;
+  const std::string finer_marks = QuoteName("partition_controller", "marks_" + state_.finer_suffix);
+  const std::string fresh_finer =
+      " f WHERE NOT f.held AND f.bucket_ts OPERATOR(pg_catalog.>) " + std::string(kAllBuckets);
+  const auto emptied = [](const std::string& marks) {
+    return "EXISTS (SELECT FROM " + marks + " a WHERE a.bucket_ts OPERATOR(pg_catalog.=) " + kAllBuckets +
+           ")";
+  };
+  std::string filled = "(SELECT CASE WHEN " + emptied(marks_) + (fed() ? " OR " + emptied(finer_marks) : "") +
+                       " THEN timestamptz 'infinity' ELSE ";
+  if (fed()) {
+    filled += "(SELECT pg_catalog.max(CASE WHEN f.suffix OPERATOR(pg_catalog.=) " + Suffix() +
+              " OR NOT pg_catalog.isfinite(f.filled_from) THEN f.filled_from ELSE " +
+              Next(Bucket("f.filled_from")) +
+              " END) FROM partition_controller.rollups f WHERE f.suffix OPERATOR(pg_catalog.=) ANY (ARRAY[" +
+              Suffix() + ", " + QuoteLiteral(state_.finer_suffix) + "]))";
+  } else {
+    filled += Filled();
+  }
+  filled += " END)";
+  const std::string dirty =
+      "(SELECT DISTINCT m.* FROM (SELECT " + Dims("m.") + ", m.bucket_ts FROM " + marks_ +
+      " m WHERE NOT m.held AND m.bucket_ts OPERATOR(pg_catalog.>) " + kAllBuckets +
+      (fed() ? " UNION ALL SELECT " + Dims("f.") + ", " + Bucket("f.bucket_ts") + " FROM " + finer_marks +
+                   fresh_finer
+             : std::string()) +
+      ") m WHERE m.bucket_ts OPERATOR(pg_catalog.>=) " + filled + Open("m.bucket_ts") + ")";
+  const std::string is_dirty =
+      "((EXISTS (SELECT FROM " + marks_ + " m WHERE " + Same("m", "t") +
+      " AND m.bucket_ts OPERATOR(pg_catalog.=) t.bucket_ts AND NOT m.held)" +
+      (fed() ? " OR EXISTS (SELECT FROM " + finer_marks + fresh_finer + " AND " + Same("f", "t") + " AND " +
+                   Bucket("f.bucket_ts") + " OPERATOR(pg_catalog.=) t.bucket_ts)"
+             : std::string()) +
+      ")" + Open("t.bucket_ts") + ")";
   const std::string unfilled = "t.bucket_ts OPERATOR(pg_catalog.<) " + filled;
   const std::string stored = Dims("t.") +
                              ", t.metric_key::text, t.bucket_ts, t.sample_count::bigint, t.min_value, "
                              "t.max_value, ";
   const std::string of_mark =
-      dirty + " s CROSS JOIN LATERAL " + RowsIn(table_, Next("s.bucket_ts")) + " CROSS JOIN " + Values();
+      dirty + " s CROSS JOIN LATERAL " + RowsIn(source, Next("s.bucket_ts")) + " CROSS JOIN " + Values();
   const std::string of_unfilled = "(SELECT " + Dims("q.") + ", " + Bucket("q." + time_) + " AS bucket_ts, " +
-                                  Document("q.") + " AS document FROM " + table_ + " q WHERE " + filled +
+                                  Payload("q.") + " FROM " + source + " q WHERE " + filled +
                                   " OPERATOR(pg_catalog.>) '-infinity' AND q." + time_ +
                                   " OPERATOR(pg_catalog.<) least(" + filled + ", " + kLastTime + ") AND " +
                                   Valid("q.") + Open(Bucket("q." + time_)) + ") r CROSS JOIN " + Values();
@@ -145,14 +173,20 @@ std::vector<std::string> RollupSql::CreateView() const {
           "COMMENT ON VIEW " + view + " IS " + QuoteLiteral(kViewComment)};
 }
 
-std::string RollupSql::Record(Oid table) const {
+std::string RollupSql::Record(Oid table, bool makes_table) const {
   return "INSERT INTO partition_controller.rollups AS r (table_oid, name, suffix, schema_name, target_name, "
-         "target_oid, shape, source) VALUES (" +
+         "target_oid, shape, source, made_by_us) VALUES (" +
          std::to_string(table) + ", " + QuoteLiteral(rollup_.name) + ", " + Suffix() + ", " +
          QuoteLiteral(schema_) + ", " + QuoteLiteral(rollup_.table) + ", " + QuoteLiteral(target_) +
          "::pg_catalog.regclass, " + QuoteLiteral(RollupShape(rollup_)) + ", " +
-         QuoteLiteral(RollupSource(rollup_)) +
-         ") ON CONFLICT (suffix) DO UPDATE SET target_oid = EXCLUDED.target_oid, source = EXCLUDED.source, "
+         QuoteLiteral(RollupSource(rollup_)) + ", " +
+         // One that it made before may have been forgotten meanwhile.
+         (makes_table ? "true"
+                      : "EXISTS (SELECT FROM partition_controller.partitions p WHERE p.made_by_us AND "
+                        "p.table_oid = " +
+                            QuoteLiteral(target_) + "::pg_catalog.regclass)") +
+         ") ON CONFLICT (suffix) DO UPDATE SET made_by_us = EXCLUDED.made_by_us OR (r.made_by_us AND "
+         "r.target_oid = EXCLUDED.target_oid), target_oid = EXCLUDED.target_oid, source = EXCLUDED.source, "
          "state = 'filling', filled_from = 'infinity', fill_step = EXCLUDED.fill_step, started_at = "
          "EXCLUDED.started_at";
 }
@@ -175,7 +209,7 @@ std::string RollupSql::HoldMarks() const {
            "CASE WHEN " + Valid(row) + " THEN " + Bucket(row + time_) + " END, " + points + ", " + held +
            " WHERE " + Valid(row) + ";\n";
   };
-  return "  " + insert("NEW.", "CASE TG_OP WHEN 'INSERT' THEN 1 ELSE 0 END", "true") +
+  return "  " + insert("NEW.", fed() ? "0" : "CASE TG_OP WHEN 'INSERT' THEN 1 ELSE 0 END", "true") +
          "  IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN\n    " + insert("OLD.", "0", "false") +
          "  END IF;\n";
 }
@@ -192,8 +226,8 @@ std::string RollupSql::IfThere(const std::string& statement) const {
 
 std::string RollupSql::MarkAll(const std::string& table) const {
   return IfThere("INSERT INTO " + marks_ + " (" + Dims("") + ", bucket_ts, points) SELECT " + Dims("r.") +
-                 ", " + Bucket("r." + time_) + ", pg_catalog.count(*) FROM " + table + " r WHERE " +
-                 Valid("r.") + " GROUP BY " + Dims("r.") + ", " + Bucket("r." + time_));
+                 ", " + Bucket("r." + time_) + (fed() ? ", 0" : ", pg_catalog.count(*)") + " FROM " + table +
+                 " r WHERE " + Valid("r.") + " GROUP BY " + Dims("r.") + ", " + Bucket("r." + time_));
 }
 
 }  // namespace partition_controller

@@ -80,9 +80,8 @@ std::vector<std::string> RollupSql::Keep(const std::string& leaf, Oid oid, const
     kept = start;
     const std::string bucket = Literal(start);
     statements.push_back(AddToBase(source,
-                                   "(SELECT " + Dims("r.") + ", " + Document("r.") +
-                                       " AS document FROM ONLY " + leaf + " r WHERE r." + time_ +
-                                       " >= " + bucket + " AND r." + time_ + " < " +
+                                   "(SELECT " + Dims("r.") + ", " + Payload("r.") + " FROM ONLY " + leaf +
+                                       " r WHERE r." + time_ + " >= " + bucket + " AND r." + time_ + " < " +
                                        Literal(NextBucket(rollup_, start)) + " AND " + Valid("r.") + ") r",
                                    bucket));
   };
@@ -180,7 +179,7 @@ std::string RollupSql::BeforeDelete(const std::string& leaf, Oid oid, const Rang
   text += "  " +
           AddToBase("0",
                     "(SELECT r.* FROM (SELECT " + Dims("r.") + ", " + bucket + " AS bucket_ts, " +
-                        Document("r.") + " AS document" + rows + ") r WHERE " + apart + ") r",
+                        Payload("r.") + rows + ") r WHERE " + apart + ") r",
                     "r.bucket_ts") +
           ";\n";
   if (sealable) {

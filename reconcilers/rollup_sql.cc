@@ -165,15 +165,38 @@ std::string RollupSql::Document(const std::string& row) const {
   return "pg_catalog.jsonb_build_object(" + pairs + ")";
 }
 
+std::string RollupSql::Payload(const std::string& row) const {
+  if (!fed()) return Document(row) + " AS document";
+  return row + "metric_key, " + row + "sample_count AS n, " + row + "min_value AS lo, " + row +
+         "max_value AS hi, coalesce(" + row + "sum_value, " + row +
+         "avg_value::text::numeric OPERATOR(pg_catalog.*) " + row + "sample_count) AS total";
+}
+
+std::string RollupSql::Placed(const std::string& bucket) const {
+  if (!state_.target.spans) return "true";
+  std::string spans;
+  for (const Range& span : *state_.target.spans) {
+    spans += (spans.empty() ? "(" : " OR ") + bucket + " OPERATOR(pg_catalog.>=) " + Literal(span.from) +
+             " AND " + bucket + " OPERATOR(pg_catalog.<) " + Literal(span.to);
+  }
+  return spans.empty() ? "false" : spans + ")";
+}
+
 std::string RollupSql::RowsIn(const std::string& from, const std::string& end) const {
-  return "(SELECT " + Dims("q.") + ", " + Document("q.") + " AS document FROM " + from + " q WHERE " +
-         Same("q", "s") + " AND q." + time_ + " OPERATOR(pg_catalog.>=) s.bucket_ts AND q." + time_ +
+  return "(SELECT " + Dims("q.") + ", " + Payload("q.") + " FROM " + from + " q WHERE " + Same("q", "s") +
+         " AND q." + time_ + " OPERATOR(pg_catalog.>=) s.bucket_ts AND q." + time_ +
          " OPERATOR(pg_catalog.<) " + end + ") r";
 }
 
-// Every key of r.document, with its number or NULL: "metric_key, v, skipped".
-// OFFSET 0: a value is read once, however often it is looked at.
+// Every key of r.document, with its number or NULL: "metric_key, v, skipped"; of
+// a finer rollup what it has of its key.  OFFSET 0: a value is read once, however
+// often it is looked at.
 std::string RollupSql::Values() const {
+  if (fed()) {
+    return "LATERAL (SELECT r.metric_key::text, r.n, r.lo, r.hi, r.total WHERE "
+           "pg_catalog.length(r.metric_key::text) OPERATOR(pg_catalog.<=) " +
+           std::to_string(key_limit_) + ") AS e";
+  }
   std::string keys;
   for (const std::string& key : rollup_.keys) keys += (keys.empty() ? "" : ", ") + QuoteLiteral(key);
   const std::string text = "(k.value OPERATOR(pg_catalog.#>>) '{}')";
@@ -205,12 +228,16 @@ std::string RollupSql::Values() const {
 
 // `rows` is a FROM clause that makes rows `r`; `bucket` their bucket.
 std::string RollupSql::Groups(const std::string& rows, const std::string& bucket) const {
-  return "SELECT " + Dims("r.") + ", " + bucket +
-         " AS bucket_ts, e.metric_key, pg_catalog.count(e.v) AS n, " + AsDouble("pg_catalog.min(e.v)") +
-         " AS lo, " + AsDouble("pg_catalog.max(e.v)") +
-         " AS hi, pg_catalog.sum(e.v) AS total, pg_catalog.count(*) FILTER (WHERE e.skipped) AS skipped "
-         "FROM " +
-         rows + " GROUP BY " + Dims("r.") + ", " + bucket + ", e.metric_key";
+  const std::string sums =
+      fed()
+          ? "coalesce(pg_catalog.sum(e.n), 0)::bigint AS n, pg_catalog.min(e.lo) AS lo, pg_catalog.max(e.hi) "
+            "AS hi, pg_catalog.sum(e.total) AS total, 0::bigint AS skipped"
+          : "pg_catalog.count(e.v) AS n, " + AsDouble("pg_catalog.min(e.v)") + " AS lo, " +
+                AsDouble("pg_catalog.max(e.v)") +
+                " AS hi, pg_catalog.sum(e.v) AS total, pg_catalog.count(*) FILTER (WHERE e.skipped) AS "
+                "skipped";
+  return "SELECT " + Dims("r.") + ", " + bucket + " AS bucket_ts, e.metric_key, " + sums + " FROM " + rows +
+         " GROUP BY " + Dims("r.") + ", " + bucket + ", e.metric_key";
 }
 
 // After the CTEs `groups` and `seen` (dims, bucket_ts, keep_stored): what the
@@ -275,6 +302,11 @@ std::string RollupSql::Consume(const std::string& which, int most,
                                const std::optional<Instant>& expired) const {
   return "WITH picked AS MATERIALIZED (SELECT " + Dims("m.") + ", m.bucket_ts FROM " + marks_ +
          " m WHERE NOT m.held AND m.bucket_ts OPERATOR(pg_catalog.>) " + kAllBuckets + " AND " + which +
+         (state_.target.spans ? " AND (" + Placed("m.bucket_ts") +
+                                    (expired ? " OR m.bucket_ts OPERATOR(pg_catalog.<) " + Literal(*expired)
+                                             : std::string()) +
+                                    ")"
+                              : std::string()) +
          " GROUP BY " + Dims("m.") + ", m.bucket_ts ORDER BY m.bucket_ts DESC LIMIT " + std::to_string(most) +
          "), flagged AS MATERIALIZED (SELECT " + Dims("p.") + ", p.bucket_ts, " + Next("p.bucket_ts") +
          " AS next_ts, " + Sealer("p.bucket_ts") + " AS sealer, " + Based("p") +
@@ -356,14 +388,12 @@ std::string RollupSql::Audit(Instant settled, const std::optional<Instant>& expi
          "OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM wrong), audited_at = pg_catalog.now() "
          "WHERE "
          "suffix OPERATOR(pg_catalog.=) " +
-         Suffix() + ") SELECT false, (SELECT pg_catalog.count(*) FROM chosen)";
-}
-
-std::string RollupSql::Expire(Instant cutoff) const {
-  const std::string before = " WHERE bucket_ts < " + Literal(cutoff);
-  const std::string key = Dims("") + ", metric_key, bucket_ts";
-  return "WITH forgotten AS (DELETE FROM " + base_ + before + ") DELETE FROM " + target_ + " WHERE (" + key +
-         ") IN (SELECT " + key + " FROM " + target_ + before + " ORDER BY bucket_ts LIMIT 5000)";
+         Suffix() + ")" +
+         // What was kept of rows beside buckets that are gone by now.
+         (expired ? ", forgotten AS (DELETE FROM " + base_ + " WHERE bucket_ts OPERATOR(pg_catalog.<) " +
+                        Literal(*expired) + ")"
+                  : std::string()) +
+         " SELECT false, (SELECT pg_catalog.count(*) FROM chosen)";
 }
 
 std::string RollupSql::Report(const std::string& more, const std::string& rows) {

@@ -19,11 +19,6 @@ namespace partition_controller {
 // a rollup holds: its triggers leave no mark then.
 inline constexpr const char* kMovesSetting = "partition_controller.moves";
 
-// Beyond these no bucket is kept: what the arithmetic of PostgreSQL can do with
-// a time ends not far from there, and a writer must never fail for our sake.
-inline constexpr const char* kFirstTime = "timestamptz '0001-01-02 00:00+00'";
-inline constexpr const char* kLastTime = "timestamptz '9999-12-30 00:00+00'";
-
 // The bucket of the mark of a TRUNCATE: all buckets.
 inline constexpr const char* kAllBuckets = "timestamptz '-infinity'";
 
@@ -47,7 +42,7 @@ class RollupSql {
   std::vector<std::string> DropTriggers() const;
   std::vector<std::string> CreateView() const;
   // The row in the bookkeeping; everything is to be computed (again).
-  std::string Record(Oid table) const;
+  std::string Record(Oid table, bool makes_table) const;
   std::vector<std::string> Stop() const;
   // What a table that is taken over holds from before the oldest row is history.
   std::string Adopt() const;
@@ -60,10 +55,12 @@ class RollupSql {
   std::string Refresh(Instant settled, const std::optional<Instant>& expired, int most) const;
   // The same for what is marked in a range that nobody writes to now.
   std::string ConsumeAll(const Range& range) const;
-  // The next stretch of history, newest first: a statement that does it and one
-  // that says the same as Refresh.  Of a table with `partitions`, what is stored
-  // stays where none has rows: somebody took them away by hand.
-  std::vector<std::string> Fill(const std::vector<Range>& partitions) const;
+  // The next stretch of history, newest first, as far as `expired`: a statement
+  // that does it and one that says the same as Refresh.  Of a table with
+  // `partitions`, what is stored stays where none has rows: somebody took them
+  // away by hand.
+  std::vector<std::string> Fill(const std::vector<Range>& partitions,
+                                const std::optional<Instant>& expired) const;
   // The next stretch of a partition, newest first: whether what is stored is what
   // its rows say; what differs is marked.  At its end the proof is complete.
   std::vector<std::string> Prove(const ProveRollup& a) const;
@@ -71,9 +68,6 @@ class RollupSql {
   std::string NotProved(Oid partition) const;
   // Counts again a few buckets, chosen at random, and marks those that differ.
   std::string Audit(Instant settled, const std::optional<Instant>& expired, int buckets) const;
-
-  // Deletes a batch of buckets that begin before `cutoff`.
-  std::string Expire(Instant cutoff) const;
 
   // For a table of rows in `range` that is about to leave: before its locks,
   // what its rows add to buckets that are sums of parts, for they reach beyond
@@ -139,6 +133,7 @@ class RollupSql {
   // PL/pgSQL: EXECUTE of a statement that goes on after the CTE `groups` of the
   // rows from $1 to before $2; uses the variables wide, names, odd, low and upto.
   std::string ExecuteOnGroups(const std::string& rest) const;
+  std::string WithinSpan() const;
   std::string Deserted(const std::string& bucket, const std::vector<Range>& partitions) const;
   std::string Touches(const Range& range) const;
   std::string Within(const std::string& bucket, const Range& range) const;
@@ -153,6 +148,11 @@ class RollupSql {
   std::string Suffix() const;
   std::string Filled() const;
   std::string Document(const std::string& row) const;
+  // What a row gives its bucket, as columns of `r`; taken apart by Values().
+  std::string Payload(const std::string& row) const;
+  // Whether the target has a partition for the bucket.
+  std::string Placed(const std::string& bucket) const;
+  bool fed() const { return !rollup_.finer.empty(); }
   std::string BucketOf(const Bound& bound) const;
 
   const Rollup& rollup_;

@@ -144,12 +144,29 @@ class Fitting {
                "rename the column, or leave it out");
       }
     }
+    CheckDays();
     for (const std::string& name : rollup_.columns) need(name);
     if (rollup_.jsonb.empty()) return;
     const TypedColumn* json = need(rollup_.jsonb);
     if (json != nullptr && json->type != "jsonb") {
       Refuse("RollupSourceUnfit", QuoteName(rollup_.jsonb) + " is of type " + json->type + ", not jsonb",
              "name a jsonb column in source.jsonb, or columns in source.columns");
+    }
+  }
+
+  // Whether midnight is where buckets of the finer rollup meet.
+  void CheckDays() {
+    if (rollup_.finer.empty() || !rollup_.calendar_day) return;
+    const Rollup& finer = p_.policy.feeder->rollup;
+    constexpr std::chrono::hours kAYear{24 * 366};
+    for (Instant day = BucketStart(rollup_, p_.at - kAYear); day < p_.at + kAYear;
+         day = NextBucket(rollup_, day)) {
+      if (BucketStart(finer, day) == day) continue;
+      Refuse("RollupSourceUnfit",
+             "midnight in " + rollup_.time_zone + " (" + ToString(day) +
+                 ") lies within a bucket of the rollup " + finer.name + ", which feeds it",
+             "give that one an interval of 30m or 15m; or compute this one from rows");
+      return;
     }
   }
 
@@ -190,6 +207,10 @@ class Fitting {
         sum != nullptr && sum->type != "numeric") {
       Refuse("RollupTableUnfit", target_ + " has a column sum_value of type " + sum->type + ", not numeric",
              "ALTER TABLE " + target_ + " ALTER COLUMN sum_value TYPE numeric;");
+    }
+    if (!target.kept_for.empty()) {
+      Refuse("RollupTableUnfit", target_ + " holds the rollup " + target.kept_for + " already",
+             "name a table of its own; or take the other rollup out of its policy first");
     }
     if (!target.has_key) {
       Refuse("RollupTableUnfit", target_ + " has no unique index on its dimensions, metric_key and bucket_ts",
@@ -232,17 +253,12 @@ std::string WhyInstall(const Rollup& rollup, const RollupState& state) {
   return "";
 }
 
-void Expire(Planning& p, const Rollup& rollup, const RollupState& state) {
-  const std::optional<Instant> cutoff = RollupExpiredBefore(p, rollup);
-  if (!cutoff || !state.oldest_bucket || *state.oldest_bucket >= *cutoff) return;
-  const ExpireRollup expire{rollup.name, *cutoff};
-  const std::optional<Instant> opens = NextOpening(p.policy.schedule, p.removal_at);
-  if (!p.plan.refusals.empty() || opens) {
-    p.plan.waiting.push_back(
-        {expire, opens ? "the maintenance windows are closed" : p.plan.refusals.front().code, opens});
-    return;
-  }
-  p.Do(expire, "keep of the rollup is " + ToString(*rollup.keep));
+// Of a table that we made partitions are made where they are needed.
+void AdvisePartitions(Planning& p, const RollupState& state) {
+  if (!state.target.spans || state.target.made_by_us) return;
+  p.plan.advice.push_back("the rollup " + state.name + " has buckets for which its table " +
+                          QuoteName(p.table.schema, state.table) +
+                          " has no partition: make it, for the controller did not make the table");
 }
 
 void Keep(Planning& p, const Rollup& rollup, RollupState state) {
@@ -269,24 +285,30 @@ void Keep(Planning& p, const Rollup& rollup, RollupState state) {
                           [&](const RollupState& one) { return one.name == rollup.name; });
   }
   if (!state.filled) {
-    p.Do(FillRollup{rollup.name}, state.filled_from && why.empty()
-                                      ? "it is computed down to " + ToString(*state.filled_from) + " so far"
-                                      : "newest first, so that recent charts are complete soon");
+    FillRollup fill{rollup.name, RollupExpiredBefore(p, rollup, state)};
+    if (state.fill_lacks) {
+      p.plan.waiting.push_back(
+          {std::move(fill), "its table has no partition for what comes next", std::nullopt});
+      AdvisePartitions(p, state);
+      return;
+    }
+    p.Do(std::move(fill), state.filled_from && why.empty()
+                              ? "it is computed down to " + ToString(*state.filled_from) + " so far"
+                              : "newest first, so that recent charts are complete soon");
     return;
   }
-  Expire(p, rollup, state);
   if (!state.audited_at || *state.audited_at + kAuditEvery <= p.server.time) {
     p.Do(AuditRollup{rollup.name, BucketStart(rollup, p.removal_at - rollup.settle),
-                     RollupExpiredBefore(p, rollup)},
+                     RollupExpiredBefore(p, rollup, state)},
          "what bypasses the triggers is found by counting");
   }
 }
 
 }  // namespace
 
-std::optional<Instant> RollupExpiredBefore(const Planning& p, const Rollup& rollup) {
-  if (!rollup.keep) return std::nullopt;
-  return BucketStart(rollup, Subtract(p.removal_at, *rollup.keep, rollup.time_zone));
+std::optional<Instant> RollupExpiredBefore(const Planning& p, const Rollup& rollup,
+                                           const RollupState& state) {
+  return ExpiredBefore(rollup, Divided(state.target), p.removal_at);
 }
 
 void RefreshRollups(Planning& p) {
@@ -297,8 +319,9 @@ void RefreshRollups(Planning& p) {
     const Instant settled = p.removal_at - rollup->settle;
     p.WakeAt(NextBucket(*rollup, settled) + rollup->settle);
     if (!state.intact || state.shape != RollupShape(*rollup)) continue;
-    if (!state.oldest_dirty || *state.oldest_dirty >= BucketStart(*rollup, settled)) continue;
-    p.Do(RefreshRollup{rollup->name, BucketStart(*rollup, settled), RollupExpiredBefore(p, *rollup),
+    if (state.oldest_dirty && state.oldest_ready != state.oldest_dirty) AdvisePartitions(p, state);
+    if (!state.oldest_ready || *state.oldest_ready >= BucketStart(*rollup, settled)) continue;
+    p.Do(RefreshRollup{rollup->name, BucketStart(*rollup, settled), RollupExpiredBefore(p, *rollup, state),
                        state.dirty},
          "rows came, changed or went since they were computed");
   }

@@ -74,7 +74,7 @@ void RollupWriter::operator()(const InstallRollup& a) {
   Expect({table_.oid, table_.schema, table_.name, ""});
   for (std::string& statement : sql.DropTriggers()) out_.swift.push_back(std::move(statement));
   for (std::string& statement : sql.CreateTriggers()) out_.swift.push_back(std::move(statement));
-  out_.swift.push_back(sql.Record(table_.oid));
+  out_.swift.push_back(sql.Record(table_.oid, a.makes_table));
   for (std::string& statement : sql.CreateView()) out_.swift.push_back(std::move(statement));
 }
 
@@ -93,7 +93,8 @@ void RollupWriter::operator()(const FillRollup& a) {
   for (const Partition& partition : table_.partitions) {
     if (partition.range) partitions.push_back(*partition.range);
   }
-  for (std::string& statement : For(a.rollup).Fill(partitions)) out_.work.push_back(std::move(statement));
+  for (std::string& statement : For(a.rollup).Fill(partitions, a.expired))
+    out_.work.push_back(std::move(statement));
 }
 
 void RollupWriter::operator()(const AuditRollup& a) {
@@ -102,12 +103,6 @@ void RollupWriter::operator()(const AuditRollup& a) {
   out_.one_snapshot = true;
   ExpectTables(a.rollup);
   out_.work.push_back(For(a.rollup).Audit(a.settled, a.expired, kBuckets));
-}
-
-void RollupWriter::operator()(const ExpireRollup& a) {
-  out_.repeat = Transaction::Repeat::kUntilNoRows;
-  ExpectTables(a.rollup);
-  out_.work.push_back(For(a.rollup).Expire(a.cutoff));
 }
 
 void RollupWriter::operator()(const ProveRollup& a) {

@@ -20,7 +20,6 @@ class RollupWriter : public SqlWriter {
   void operator()(const RefreshRollup& a);
   void operator()(const FillRollup& a);
   void operator()(const AuditRollup& a);
-  void operator()(const ExpireRollup& a);
   void operator()(const ProveRollup& a);
   void operator()(const StopRollup& a);
 

@@ -197,9 +197,12 @@ Condition Judge::Stalled() const {
 }
 
 Condition Judge::Covered() const {
-  if (has_table_ && table_.kind == Table::Kind::kPlain &&
-      policy_.partitioning.state == Partitioning::State::kDisabled) {
+  if (has_table_ && table_.kind == Table::Kind::kPlain && !Divides(policy_, table_)) {
     return Make("Covered", "True", "NotPartitioned", "A plain table takes rows of every time.");
+  }
+  if (policy_.feeder && !Divides(policy_, table_)) {
+    return Make("Covered", "True", "NotOurs",
+                "The rollup's table was not made by the controller, or is not made yet.");
   }
   if (outlook_.horizon == Instant{}) return Unknown("Covered");
   if (outlook_.covered_for_ever) return Make("Covered", "True", "AsDeclared", "Partitions have no end.");
@@ -410,6 +413,24 @@ std::optional<double> ConversionProgress(const Policy& policy, const Catalog& ca
       (table.anatomy && std::any_of(table.anatomy->indexes.begin(), table.anatomy->indexes.end(),
                                     [&](const TableIndex& i) { return i.name == index && i.valid; }));
   return built ? 0.5 : 0.25;
+}
+
+std::vector<Condition> WithParts(std::vector<Condition> own, const std::vector<PartConditions>& parts) {
+  const auto badness = [](const Condition& condition) {
+    const bool good_if_true = condition.type != "Stalled" && condition.type != "Reconciling";
+    return condition.status == "Unknown" ? 1 : (condition.status == "True") == good_if_true ? 0 : 2;
+  };
+  for (Condition& condition : own) {
+    if (condition.type == "Converted") continue;
+    for (const PartConditions& part : parts) {
+      for (const Condition& other : part.conditions) {
+        if (other.type != condition.type || badness(other) <= badness(condition)) continue;
+        condition =
+            Make(other.type.c_str(), other.status.c_str(), other.reason, part.table + ": " + other.message);
+      }
+    }
+  }
+  return own;
 }
 
 std::vector<Condition> ConditionsOf(const Policy& policy, const Catalog& catalog, const Plan& plan,

@@ -32,6 +32,16 @@ struct Failure {
 std::vector<Condition> ConditionsOf(const Policy& policy, const Catalog& catalog, const Plan& plan,
                                     const std::optional<Failure>& failure);
 
+// Of a table that belongs to another one's policy, as a rollup's does.
+struct PartConditions {
+  std::string table;
+  std::vector<Condition> conditions;
+};
+
+// `own`, but where a part is worse off, what is said of that, with the part's
+// name; Converted is about the table alone.
+std::vector<Condition> WithParts(std::vector<Condition> own, const std::vector<PartConditions>& parts);
+
 // The conditions while the database has not been read: all Unknown but Ready
 // (and Stalled, where a person is needed).
 std::vector<Condition> ConditionsOf(const Failure& failure);

@@ -36,9 +36,10 @@ TEST(Rollups, AreKept) {
   const Decoded decoded = Decode(Minimal() + R"(  partitioning: {timeZone: Europe/Berlin}
   rollups:
   - {name: hourly, interval: 90m, table: h, dimensions: [d, e], source: {jsonb: m, keys: [a]}, settle: 0s, keep: 2y,
-     lateData: Refuse}
+     lateData: Refuse, granularity: Week}
   - {name: daily, state: Paused, interval: 1d, table: t, dimensions: [d], source: {columns: [x, y]}}
   - {name: utc, interval: 1d, timeZone: UTC, table: u, dimensions: [d], source: {jsonb: m}}
+  - {name: coarse, interval: 3h, table: c, dimensions: [e], source: {rollup: hourly}}
 )");
   ASSERT_THAT(decoded.problems, IsEmpty());
   Rollup hourly;
@@ -52,6 +53,7 @@ TEST(Rollups, AreKept) {
   hourly.settle = std::chrono::milliseconds(0);
   hourly.keep = CalendarDuration{2, CalendarDuration::Unit::kYear};
   hourly.merge_late = false;
+  hourly.granularity = Granularity::kWeek;
   Rollup daily;
   daily.name = "daily";
   daily.enabled = false;
@@ -60,13 +62,49 @@ TEST(Rollups, AreKept) {
   daily.table = "t";
   daily.dimensions = {"d"};
   daily.columns = {"x", "y"};
+  daily.granularity = Granularity::kYear;
   Rollup utc;
   utc.name = "utc";
   utc.calendar_day = true;
   utc.table = "u";
   utc.dimensions = {"d"};
   utc.jsonb = "m";
-  EXPECT_THAT(decoded.policies.at(0).rollups, ElementsAre(hourly, daily, utc));
+  utc.granularity = Granularity::kYear;
+  Rollup coarse;
+  coarse.name = "coarse";
+  coarse.interval = std::chrono::hours(3);
+  coarse.time_zone = "Europe/Berlin";
+  coarse.table = "c";
+  coarse.dimensions = {"e"};
+  coarse.finer = "hourly";
+  EXPECT_THAT(decoded.policies.at(0).rollups, ElementsAre(hourly, daily, utc, coarse));
+}
+
+TEST(Rollups, AddUpFinerOnes) {
+  const auto two = [](const std::string& finer, const std::string& coarser) {
+    return Problems(Minimal() + "  rollups:\n  - {name: a, table: t, source: {jsonb: m}, " + finer +
+                    "}\n  - {name: b, table: u, " + coarser + "}\n");
+  };
+  const std::string hours = "interval: 1h, dimensions: [d, e]";
+  EXPECT_THAT(two(hours, "interval: 1d, dimensions: [e], source: {rollup: a}"), IsEmpty());
+  EXPECT_THAT(two(hours, "interval: 24h, dimensions: [d], source: {rollup: a}"), IsEmpty());
+  EXPECT_THAT(
+      two(hours, "interval: 90m, dimensions: [d], source: {rollup: a}"),
+      ElementsAre("spec.rollups[1].source.rollup: buckets of 'a' do not add up to those of this one: its "
+                  "interval must divide this one's, and for days the hour"));
+  EXPECT_THAT(two("interval: 2h, dimensions: [d]", "interval: 1d, dimensions: [d], source: {rollup: a}"),
+              SizeIs(1));
+  EXPECT_THAT(two("interval: 1d, dimensions: [d]", "interval: 48h, dimensions: [d], source: {rollup: a}"),
+              SizeIs(1));
+  EXPECT_THAT(two("interval: 1d, timeZone: UTC, dimensions: [d]",
+                  "interval: 1d, timeZone: Europe/Berlin, dimensions: [d], source: {rollup: a}"),
+              SizeIs(1));
+  EXPECT_THAT(two(hours, "interval: 1d, dimensions: [d, f], source: {rollup: a}"),
+              ElementsAre("spec.rollups[1].dimensions: the rollup 'a' has no dimension 'f'"));
+  EXPECT_THAT(two(hours, "interval: 1d, dimensions: [d], source: {rollup: b}"),
+              ElementsAre(HasSubstr("there is no rollup 'b' before this one")));
+  EXPECT_THAT(two(hours, "interval: 1d, dimensions: [d], source: {rollup: a, jsonb: m}"), SizeIs(1));
+  EXPECT_THAT(two(hours, "interval: 1d, dimensions: [d], source: {rollup: [a]}"), SizeIs(1));
 }
 
 TEST(Rollups, HaveTablesOfTheirOwn) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "reconcilers/plan.h"
+#include "reconcilers/rollup_tables.h"
 #include "reconcilers/status.h"
 #include "tests/support/world.h"
 
@@ -18,6 +19,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
+using testing::SizeIs;
 
 Instant At(const char* text) { return ParseInstant(text).value(); }
 
@@ -43,6 +45,176 @@ TEST(Buckets, TileTheAxis) {
   rollup.time_zone = "Europe/Berlin";
   EXPECT_EQ(BucketStart(rollup, At("2026-03-29T12:00:00Z")), At("2026-03-28T23:00:00Z"));
   EXPECT_EQ(NextBucket(rollup, At("2026-03-29T12:00:00Z")), At("2026-03-29T22:00:00Z"));
+}
+
+TEST(Buckets, ExpireWithWhatTheyAreKeptIn) {
+  Rollup hourly;
+  EXPECT_EQ(ExpiredBefore(hourly, false, At("2026-11-22T20:31:00Z")), std::nullopt);
+  hourly.keep = CalendarDuration{30, CalendarDuration::Unit::kDay};
+  EXPECT_EQ(ExpiredBefore(hourly, false, At("2026-11-22T20:31:00Z")), At("2026-10-23T20:00:00Z"));
+  // Not in the middle of a bucket that it feeds.
+  Rollup daily;
+  daily.calendar_day = true;
+  daily.time_zone = "Europe/Berlin";
+  hourly.coarser = {daily};
+  EXPECT_EQ(ExpiredBefore(hourly, false, At("2026-11-22T20:31:00Z")), At("2026-10-22T22:00:00Z"));
+  // By whole partitions.
+  EXPECT_EQ(ExpiredBefore(hourly, true, At("2026-11-22T20:31:00Z")), At("2026-10-01T00:00:00Z"));
+}
+
+TEST(RollupTables, HavePoliciesOfTheirOwn) {
+  Policy policy;
+  policy.name = "points";
+  policy.table = {"s", "points"};
+  policy.time_column = "ts";
+  policy.retention.emplace();
+  policy.retention->keep = CalendarDuration{90, CalendarDuration::Unit::kDay};
+  policy.retention->max_per_run = 3;
+  Rollup hourly;
+  hourly.name = "hourly";
+  hourly.table = "points_hourly";
+  hourly.keep = CalendarDuration{2, CalendarDuration::Unit::kYear};
+  Rollup daily;
+  daily.name = "daily";
+  daily.table = "points_daily";
+  daily.finer = "hourly";
+  daily.calendar_day = true;
+  daily.time_zone = "Europe/Berlin";
+  daily.granularity = Granularity::kYear;
+  Rollup yearly;
+  yearly.name = "yearly";
+  yearly.table = "points_yearly";
+  yearly.finer = "daily";
+  policy.rollups = {hourly, daily, yearly};
+  Policy other;
+  other.name = "other";
+  const std::vector<Policy> all = WithRollupTables({policy, other});
+  std::vector<std::string> names;
+  for (const Policy& one : all) names.push_back(one.name + " " + one.table.name);
+  EXPECT_THAT(names,
+              ElementsAre("points points", "points/hourly points_hourly", "points/hourly/daily points_daily",
+                          "points/hourly/daily/yearly points_yearly", "other "));
+  ASSERT_THAT(all[0].rollups, SizeIs(1));
+  EXPECT_FALSE(all[0].feeder);
+  ASSERT_THAT(all[0].rollups[0].coarser, SizeIs(1));
+  EXPECT_EQ(all[1].table, (TableName{"s", "points_hourly"}));
+  EXPECT_EQ(all[1].time_column, "bucket_ts");
+  EXPECT_EQ(all[1].feeder->table, policy.table);
+  EXPECT_EQ(all[1].partitioning.default_partition, Partitioning::Default::kAbsent);
+  EXPECT_EQ(all[1].retention->keep, *hourly.keep);
+  EXPECT_EQ(all[1].retention->action, Retention::Action::kDrop);
+  EXPECT_EQ(all[1].retention->max_per_run, 3);
+  ASSERT_THAT(all[1].rollups, SizeIs(1));
+  EXPECT_EQ(all[1].rollups[0].name, "daily");
+  EXPECT_EQ(all[2].partitioning.time_zone, "Europe/Berlin");
+  EXPECT_EQ(all[2].partitioning.granularity, Granularity::kYear);
+  EXPECT_FALSE(all[2].retention);
+  EXPECT_EQ(WrittenName(all[3].name), "points");
+  EXPECT_EQ(WrittenName("points"), "points");
+
+  // Somebody's own policy for a rollup's table stands.
+  other.table = {"s", "points_hourly"};
+  EXPECT_THAT(WithRollupTables({policy, other}), SizeIs(2));
+}
+
+class PlanOfRollupTable : public testing::Test {
+ protected:
+  PlanOfRollupTable() : world_(Made(), At("2026-11-22T20:31:00Z")) {
+    world_.table().column_types = {{"device_id", "text", true}};
+  }
+
+  static Policy Made() {
+    Policy policy;
+    policy.name = "p";
+    policy.table = {"public", "raw"};
+    policy.time_column = "ts";
+    Rollup hourly;
+    hourly.name = "hourly";
+    hourly.table = "points";  // what the model's table is called
+    hourly.dimensions = {"device_id"};
+    policy.rollups = {hourly};
+    return WithRollupTables({policy}).at(1);
+  }
+
+  std::vector<std::string> Names() {
+    std::vector<std::string> names;
+    for (const Partition& partition : world_.table().partitions) names.push_back(partition.name);
+    return names;
+  }
+
+  World world_;
+};
+
+TEST_F(PlanOfRollupTable, WaitsForTheRollup) {
+  const Plan plan = world_.MakePlan();
+  EXPECT_THAT(plan.steps, IsEmpty());
+  EXPECT_THAT(plan.refusals, IsEmpty());
+  Catalog nothing = world_.Read();
+  nothing.table.reset();
+  EXPECT_EQ(MakePlan(world_.policy(), nothing, {world_.now(), false}), Plan(plan));
+}
+
+TEST_F(PlanOfRollupTable, MakesPartitionsWhereTheyAreNeeded) {
+  world_.table().feed = Feed{true,
+                             {At("1970-01-01T00:00:00Z"), At("2026-03-07T05:00:00Z"),
+                              At("2026-03-07T06:00:00Z"), At("2026-11-22T00:00:00Z")}};
+  world_.Settle();
+  EXPECT_THAT(Names(), ElementsAre("points_p197001", "points_p202603", "points_p202611", "points_p202612"));
+  EXPECT_EQ(world_.table().default_partition, std::nullopt);
+}
+
+TEST_F(PlanOfRollupTable, LeavesWhatSomebodyElseMadeUndivided) {
+  world_.table().feed = Feed{false, {At("2026-03-07T05:00:00Z")}};
+  EXPECT_THAT(world_.MakePlan().steps, IsEmpty());
+  world_.policy().retention.emplace();
+  world_.policy().retention->keep = CalendarDuration{30, CalendarDuration::Unit::kDay};
+  world_.policy().retention->action = Retention::Action::kDrop;
+  world_.table().kind = Table::Kind::kPlain;
+  world_.table().has_time_index = true;
+  world_.table().oldest_row = At("2026-10-23T19:00:00Z");
+  const Plan plan = world_.MakePlan();
+  ASSERT_THAT(KindsOf(plan), ElementsAre("delete_expired_rows"));
+  EXPECT_EQ(std::get<DeleteExpiredRows>(plan.steps[0].action).cutoff, At("2026-10-23T20:31:00Z"));
+}
+
+TEST_F(PlanOfRollupTable, FeedsDaysThatBeginWithABucket) {
+  world_.table().feed = Feed{true, {}};
+  world_.Settle();
+  Rollup daily;
+  daily.name = "daily";
+  daily.table = "days";
+  daily.dimensions = {"device_id"};
+  daily.finer = "hourly";
+  daily.calendar_day = true;
+  daily.time_zone = "Asia/Kolkata";
+  world_.policy().rollups = {daily};
+  world_.table().rollups.emplace_back().name = "daily";
+  Plan plan = world_.MakePlan();
+  ASSERT_THAT(plan.refusals, SizeIs(1));
+  EXPECT_EQ(plan.refusals[0].code, "RollupSourceUnfit");
+  EXPECT_THAT(plan.refusals[0].message, HasSubstr("midnight in Asia/Kolkata"));
+  world_.policy().feeder->rollup.interval = minutes(30);
+  plan = world_.MakePlan();
+  EXPECT_THAT(plan.refusals, IsEmpty());
+  EXPECT_THAT(KindsOf(plan), ElementsAre("install_rollup"));
+}
+
+TEST(Conditions, AreThoseOfTheWorstPart) {
+  const auto make = [](const char* type, const char* status, const char* reason) {
+    return Condition{type, status, reason, std::string(reason) + "."};
+  };
+  const std::vector<Condition> own = {make("Ready", "True", "A"), make("Stalled", "False", "A"),
+                                      make("Covered", "False", "Mine"), make("Converted", "True", "A")};
+  EXPECT_EQ(WithParts(own, {}), own);
+  const std::vector<Condition> all =
+      WithParts(own, {{"s.hourly", own},
+                      {"s.daily",
+                       {make("Ready", "Unknown", "B"), make("Stalled", "True", "B"),
+                        make("Covered", "False", "B"), make("Converted", "False", "B")}}});
+  EXPECT_EQ(all[0], (Condition{"Ready", "Unknown", "B", "s.daily: B."}));
+  EXPECT_EQ(all[1], (Condition{"Stalled", "True", "B", "s.daily: B."}));
+  EXPECT_EQ(all[2], own[2]);
+  EXPECT_EQ(all[3], own[3]);
 }
 
 class PlanOfRollups : public testing::Test {
@@ -104,7 +276,10 @@ class PlanOfRollups : public testing::Test {
 
 TEST_F(PlanOfRollups, IsInstalledThenFilled) {
   const Plan plan = world_.MakePlan();
-  EXPECT_THAT(KindsOf(plan), ElementsAre("install_rollup", "fill_rollup"));
+  EXPECT_THAT(KindsOf(plan), ElementsAre("install_rollup"));
+  // Its new table has no partitions yet.
+  ASSERT_THAT(plan.waiting, SizeIs(1));
+  EXPECT_TRUE(std::holds_alternative<FillRollup>(plan.waiting[0].action));
   EXPECT_TRUE(std::get<InstallRollup>(plan.steps[0].action).makes_table);
 }
 
@@ -120,7 +295,7 @@ TEST_F(PlanOfRollups, NothingIsToDoForOneThatIsKept) {
 TEST_F(PlanOfRollups, SettledBucketsAreRefreshed) {
   Kept();
   state().dirty = 3;
-  state().oldest_dirty = At("2026-11-22T20:00:00Z");
+  state().oldest_dirty = state().oldest_ready = At("2026-11-22T20:00:00Z");
   state().audited_at = At("2026-11-22T21:00:00Z");
   EXPECT_THAT(world_.MakePlan().steps, IsEmpty());
   world_.SetNow(At("2026-11-22T21:04:59Z"));
@@ -161,18 +336,31 @@ TEST_F(PlanOfRollups, AreStoppedWhereThePolicySaysSo) {
   EXPECT_TRUE(std::get<StopRollup>(plan.steps[0].action).forget);
 }
 
-TEST_F(PlanOfRollups, AuditsAndItsOwnRetentionComeInTime) {
+TEST_F(PlanOfRollups, AuditsComeInTime) {
   Kept();
   state().audited_at = world_.now() - minutes(10);
   EXPECT_THAT(KindsOf(world_.MakePlan()), ElementsAre("audit_rollup"));
+}
+
+TEST_F(PlanOfRollups, WaitForPartitionsOfTheirTable) {
   Kept();
-  world_.policy().rollups[0].keep = CalendarDuration{30, CalendarDuration::Unit::kDay};
-  state().oldest_bucket = At("2026-10-23T20:00:00Z");
+  state().target.spans.emplace();
+  state().oldest_dirty = At("2026-10-23T19:00:00Z");
   EXPECT_THAT(world_.MakePlan().steps, IsEmpty());
-  state().oldest_bucket = At("2026-10-23T19:00:00Z");
+  EXPECT_THAT(world_.MakePlan().advice, ElementsAre(HasSubstr("has no partition: make it")));
+  state().target.made_by_us = true;
+  EXPECT_THAT(world_.MakePlan().advice, IsEmpty());
+  state().oldest_ready = At("2026-10-23T20:00:00Z");
+  EXPECT_THAT(KindsOf(world_.MakePlan()), ElementsAre("refresh_rollup"));
+  state().oldest_dirty = state().oldest_ready = std::nullopt;
+  state().filled = false;
+  state().target.made_by_us = true;
+  state().target.spans.emplace();
+  state().fill_lacks = true;
   const Plan plan = world_.MakePlan();
-  ASSERT_THAT(KindsOf(plan), ElementsAre("expire_rollup"));
-  EXPECT_EQ(std::get<ExpireRollup>(plan.steps[0].action).cutoff, At("2026-10-23T20:00:00Z"));
+  EXPECT_THAT(plan.steps, IsEmpty());
+  ASSERT_THAT(plan.waiting, SizeIs(1));
+  EXPECT_EQ(plan.waiting[0].reason, "its table has no partition for what comes next");
 }
 
 TEST_F(PlanOfRollups, TellHowFarTheyAre) {

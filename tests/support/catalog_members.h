@@ -299,20 +299,30 @@ void Members(Io& io, TypedColumn& c) {
 
 template <typename Io>
 void Members(Io& io, RollupTarget& t) {
-  auto& [oid, is_table, owner_is_us, columns, view_taken, has_key] = t;
+  auto& [oid, is_table, owner_is_us, columns, view_taken, has_key, made_by_us, spans, kept_for] = t;
   io("oid", oid);
   io("isTable", is_table);
   io("ownerIsUs", owner_is_us);
   io("columns", columns);
   io("viewTaken", view_taken);
   io("hasKey", has_key);
+  io("madeByUs", made_by_us);
+  io("spans", spans);
+  io("keptFor", kept_for);
+}
+
+template <typename Io>
+void Members(Io& io, Feed& f) {
+  auto& [made_by_us, demanded] = f;
+  io("madeByUs", made_by_us);
+  io("demanded", demanded);
 }
 
 template <typename Io>
 void Members(Io& io, RollupState& s) {
   auto& [name, state, suffix, shape, source, target_oid, table, target, intact, filled_from, filled,
-         oldest_row, started_at, dirty, oldest_dirty, oldest_bucket, audited_at, proved, points, late_points,
-         skipped_values, audited, mismatches] = s;
+         oldest_row, started_at, dirty, oldest_dirty, oldest_ready, fill_lacks, finer_suffix, finer_table,
+         audited_at, proved, points, late_points, skipped_values, audited, mismatches] = s;
   io("name", name);
   io("state", state);
   io("suffix", suffix);
@@ -328,7 +338,10 @@ void Members(Io& io, RollupState& s) {
   io("startedAt", started_at);
   io("dirty", dirty);
   io("oldestDirty", oldest_dirty);
-  io("oldestBucket", oldest_bucket);
+  io("oldestReady", oldest_ready);
+  io("fillLacks", fill_lacks);
+  io("finerSuffix", finer_suffix);
+  io("finerTable", finer_table);
   io("auditedAt", audited_at);
   io("proved", proved);
   io("points", points);
@@ -344,7 +357,7 @@ void Members(Io& io, Table& t) {
          key_not_null, partitioned_by_key, partition_key, has_time_index, columns, overriding, foreign_keys,
          references, referenced_by, delete_triggers, published_by, column_settings, leaf_uniques,
          default_privileges, attributes, partitions, default_partition, detached, drain, ownership, former,
-         taken_names, conversion, anatomy, column_types, rollups, rows, oldest_row] = t;
+         taken_names, conversion, anatomy, column_types, rollups, feed, rows, oldest_row] = t;
   io("oid", oid);
   io("schema", schema);
   io("name", name);
@@ -380,6 +393,7 @@ void Members(Io& io, Table& t) {
   io("anatomy", anatomy);
   io("columnTypes", column_types);
   io("rollups", rollups);
+  io("feed", feed);
   io("rows", rows);
   io("oldestRow", oldest_row);
 }

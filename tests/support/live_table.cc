@@ -6,6 +6,7 @@
 
 #include "controller/postgres.h"
 #include "reconcilers/bookkeeping.h"
+#include "reconcilers/rollup_tables.h"
 #include "tests/support/postgres_server.h"
 
 namespace partition_controller {
@@ -123,7 +124,15 @@ Situation See(Session& session, const Policy& policy, const Approach& approach) 
 
 Convergence ConvergeOn(Session& session, const Policy& policy, const Approach& approach) {
   const Conduct conduct = ConductFor(approach, RealOperations());
-  return Converge(session, policy, LookAt(session, policy, conduct), conduct);
+  const std::vector<Policy> family = WithRollupTables({policy});
+  const auto results = ConvergeFamily(family, [&](const Policy& one) -> std::optional<Convergence> {
+    return Converge(session, one, LookAt(session, one, conduct), conduct);
+  });
+  Convergence whole = results.front().value();
+  for (std::size_t i = 1; i < results.size(); ++i) {
+    if (results[i] && TroubleWith(whole).empty() && !TroubleWith(*results[i]).empty()) return *results[i];
+  }
+  return whole;
 }
 
 Situation See(const std::string& uri, const Policy& policy, const Approach& approach) {

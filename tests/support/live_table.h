@@ -64,7 +64,8 @@ struct Approach {
 };
 
 Situation See(Session& session, const Policy& policy, const Approach& approach = {});
-// Until nothing is due, or something is in the way.
+// Until nothing is due, or something is in the way, also with the tables of
+// rollups; the policy's own result, but where only one of those has trouble.
 Convergence ConvergeOn(Session& session, const Policy& policy, const Approach& approach = {});
 
 // A connection of its own each time.
