@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 import monitoring
 import parts
@@ -272,9 +273,10 @@ class Test:
 
     # --- Something is wrong ---
 
-    def raised(self, alert, **labels):
+    def raised(self, alert, nudge=lambda: None, **labels):
         """Waits until Prometheus raises it: what comes after is a matter of `for`."""
         def found():
+            nudge()
             for one in self.prometheus.ask("alerts")["alerts"]:
                 if one["labels"]["alertname"] == alert and labels.items() <= one["labels"].items():
                     return one
@@ -303,7 +305,7 @@ class Test:
                 ("interrupted", "neglected", "interrupted", {"mode": "Plan"}),
                 ("missing", "neglected", "no_such_table", {}),
                 ("away", "away", "anything", {}),
-                ("busy", "busy", "busy", {"locks": {"timeout": "50ms"}}),
+                ("busy", "busy", "busy", {"locks": {"timeout": "200ms"}}),
                 ("slow", "slow", "slow", {"partitioning": {"conversion": "Online", "uniqueness": "PerPartition"}}),
                 ("invalid", "neglected", "neglected", {"partitioning": {"timeZone": "Mars/Olympus"}})):
             world.must_kubectl(["apply", "-f", "-"], policy(name, secret, table, "at", more))
@@ -327,7 +329,10 @@ class Test:
         self.raised("PartitionPolicyInvalid")
         self.raised("PartitionConversionStuck", policy="slow")
         self.raised("PartitionReconcileFailing")
-        self.raised("PartitionLockContention")
+        # Pauses grow up to five minutes; who asks for a look gets one at once.
+        self.raised("PartitionLockContention", nudge=lambda: world.must_kubectl(
+            ["annotate", "ppol", "busy", "-n", "edgewatch", "--overwrite",
+             f"edgewatch.dev/reconcile-requested-at={time.monotonic()}"]))
         alerts = [one["labels"] for one in self.prometheus.ask("alerts")["alerts"]]
         healthy = [labels for labels in alerts if labels.get("policy") in ("events", "request-logs", "seen-messages")]
         if healthy:
