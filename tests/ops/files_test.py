@@ -124,6 +124,21 @@ def check_dashboards_are_well_formed():
         raise Failed("dashboards of the same uid")
 
 
+def check_one_version_everywhere():
+    version = re.search(r"^project\(partition-controller VERSION ([0-9.]+)", monitoring.read("CMakeLists.txt"),
+                        re.MULTILINE).group(1)
+    for path, pattern in (("Dockerfile", r'image\.version="([^"]+)"'),
+                          ("manifests/base/deployment.yaml", r"image: partition-controller:(\S+)"),
+                          ("manifests/cloud-run/job.yaml", r"/partition-controller:(\S+)"),
+                          ("docs/gke.md", r"partition-controller/partition-controller:(\S+)")):
+        found = re.findall(pattern, monitoring.read(path))
+        if found != [version]:
+            raise Failed(f"{path} is of version {found}, and the project {version}")
+    if "USER 65532:65532" not in monitoring.read("Dockerfile") or \
+            "runAsUser: 65532" not in monitoring.read("manifests/base/deployment.yaml"):
+        raise Failed("the image and the Deployment run as different users")
+
+
 def check_the_checks():
     """What they rest upon: which metrics an expression names."""
     got = monitoring.metrics_in('sum by (partition_x) (rate(partition_count{a="process_b", policy=~"$p"}[1m])) / '
