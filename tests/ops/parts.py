@@ -315,6 +315,6 @@ def main(run):
     """Ends with 0 if `run` holds, with 1 and what is wrong otherwise."""
     try:
         sys.exit(run())
-    except Failed as failure:
+    except (Failed, OSError) as failure:
         print(f"FAILED: {failure}", file=sys.stderr)
         sys.exit(1)
