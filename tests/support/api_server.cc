@@ -194,7 +194,9 @@ Finished ApiServer::Kubectl(const std::vector<std::string>& arguments, const std
                             const std::string& user) {
   const std::string file = folder_.Write("input-" + std::to_string(++names_), input);
   // The shell connects the input, and hands the arguments on as they are.
-  std::vector<std::string> command = {"/bin/sh", "-c", "exec kubectl \"$@\" <" + file, "kubectl"};
+  const std::string chosen = Env("PC_TEST_KUBECTL");
+  std::vector<std::string> command = {"/bin/sh", "-c", "exec \"$0\" \"$@\" <" + file,
+                                      chosen.empty() ? "kubectl" : chosen};
   command.insert(command.end(), arguments.begin(), arguments.end());
   return RunProgram(std::move(command),
                     {.environment = {{"KUBECONFIG", Kubeconfig(user)}, {"HOME", folder_.path()}}});

@@ -57,7 +57,8 @@ class ApiServer {
   };
   Certificate Issue(const std::string& user, const std::string& group);
 
-  // kubectl as that user; `input` goes to its standard input.
+  // kubectl (the one on PATH, or PC_TEST_KUBECTL) as that user; `input` goes to
+  // its standard input.
   Finished Kubectl(const std::vector<std::string>& arguments, const std::string& input = "",
                    const std::string& user = "admin");
   // The same, but throws unless it succeeds; what it printed.
