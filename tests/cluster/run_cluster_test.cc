@@ -288,6 +288,57 @@ TEST_F(RunInCluster, AnUndeadLeaderRemovesNothing) {
   WaitUntilReady(space_);
 }
 
+// A person with the role edit thinks better of it: what was detached comes back
+// and stays, until it is released.
+TEST_F(RunInCluster, UndoesWhatRetentionDid) {
+  database_->Sql(
+      "CREATE TABLE points_2020 PARTITION OF points FOR VALUES FROM ('2020-01-01 UTC') TO ('2020-02-01 "
+      "UTC'); INSERT INTO points VALUES ('2020-01-15 UTC', 1)");
+  SetSecret(space_, uri_);
+  json policy = Policy(space_);
+  policy["spec"]["retention"] = {{"keep", "3mo"}, {"action", "Drop"}};
+  Apply(policy);
+  Start();
+  const auto rows = [&] { return database_->Number("SELECT count(*) FROM points"); };
+  ASSERT_TRUE(Eventually([&] { return rows() == 0; }));
+  WaitUntilReady(space_);
+
+  // What makes them part of view and edit is a controller that is not here.
+  for (const char* role : {"viewer", "editor"}) {
+    Server().MustKubectl({"create", "rolebinding", role, "-n", space_, "--user=stranger",
+                          std::string("--clusterrole=partitionpolicy-") + role});
+  }
+  const std::string kubeconfig = Server().Kubeconfig("stranger", space_);
+  const auto partition = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), std::string(PC_TEST_PROGRAM));
+    words[0].replace(words[0].rfind('/') + 1, std::string::npos, "kubectl-partition");
+    words.insert(words.end(), {"--kubeconfig", kubeconfig});
+    return RunProgram(words);
+  };
+  const Finished undone = partition({"undo", "points"});
+  EXPECT_EQ(undone.code, 0) << undone.err;
+  EXPECT_THAT(undone.out, HasSubstr("attached again"));
+  EXPECT_TRUE(Eventually([&] { return rows() == 1; }));
+  EXPECT_TRUE(Becomes(space_, "RetentionEnforced", "False Held")) << Get(space_).dump(1);
+  WaitUntilReady(space_);
+  const Finished why = partition({"why", "points"});
+  EXPECT_EQ(why.code, 2);
+  EXPECT_THAT(why.out, HasSubstr("kubectl partition undo points -n " + space_ + " --release"));
+  EXPECT_EQ(partition({"plan", "points"}).code, 0);
+  EXPECT_THAT(partition({"status", "points"}).out, HasSubstr("RetentionEnforced      False    Held"));
+  EXPECT_THAT(partition({"status"}).out, HasSubstr("AsDeclared"));
+  EXPECT_EQ(partition({"status", "-A"}).code, 1);  // not theirs to see
+  // It has looked several times since.
+  std::this_thread::sleep_for(seconds(3));
+  EXPECT_EQ(rows(), 1);
+
+  EXPECT_EQ(partition({"undo", "points", "--release"}).code, 0);
+  EXPECT_TRUE(Eventually([&] { return rows() == 0; }));
+  EXPECT_TRUE(Becomes(space_, "RetentionEnforced", "True AsDeclared"));
+  EXPECT_EQ(partition({"why", "points"}).code, 0);
+  EXPECT_EQ(database_->Number("SELECT count(*) FROM points_2020"), 1);  // detached once more
+}
+
 // What is shipped suffices, as the tests above show; this is what it does not
 // allow.
 TEST_F(RunInCluster, MayDoNothingElse) {
