@@ -1,14 +1,20 @@
-// partition-controller: puts the parts together and runs one command.
+// partition-controller, or kubectl-partition if that is what it is called: puts
+// the parts together and runs one command.
 
 #include <malloc.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <exception>
 #include <iostream>
+#include <string>
+#include <vector>
 
+#include "controller/command_plugin.h"
 #include "controller/commands.h"
 #include "controller/connection.h"
 #include "controller/options.h"
+#include "controller/plugin_options.h"
 #include "controller/postgres.h"
 #include "controller/signals.h"
 
@@ -48,13 +54,27 @@ int Run(const std::vector<std::string>& arguments) {
   return RunCommand(*parsed.options, around);
 }
 
+// As kubectl starts it.
+int RunAsPlugin(const std::vector<std::string>& arguments) {
+  using namespace partition_controller;
+  const ParsedPluginOptions parsed = ParsePluginOptions(arguments);
+  std::cout << parsed.out;
+  std::cerr << parsed.err;
+  if (!parsed.options) return parsed.exit_code;
+  const Signals signals;
+  SystemClock clock;
+  return RunPlugin(*parsed.options, clock, signals.stop(), std::cout, std::cerr);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   // A few threads that mostly sleep need no heap each.
   mallopt(M_ARENA_MAX, 2);  // NOLINT(concurrency-mt-unsafe): there is one thread yet
   try {
-    const int code = Run({argv + 1, argv + argc});
+    const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+    const bool plugin = argc > 0 && partition_controller::IsPlugin(argv[0]);
+    const int code = plugin ? RunAsPlugin(arguments) : Run(arguments);
     if (std::cout.flush()) return code;
     std::cerr << "partition-controller: cannot write the output\n";
   } catch (const std::exception& error) {

@@ -14,8 +14,6 @@ using nlohmann::json;
 
 constexpr const char* kGroup = "/apis/edgewatch.dev/v1alpha1";
 constexpr const char* kManager = "partition-controller";
-constexpr const char* kRequestedAt = "edgewatch.dev/reconcile-requested-at";
-constexpr const char* kAcknowledge = "edgewatch.dev/acknowledge";
 // The schema's limits.
 constexpr std::size_t kLongestToken = 256;
 constexpr std::size_t kLongestHash = 128;
@@ -102,6 +100,9 @@ Resource ReadResource(const json& object) {
   if (resource.origin.requested_at.size() > kLongestToken) resource.origin.requested_at.clear();
   resource.origin.acknowledged = TextOf(annotations, kAcknowledge);
   if (resource.origin.acknowledged.size() > kLongestHash) resource.origin.acknowledged.clear();
+  // A value that nobody foresaw takes no rows away.
+  resource.origin.hold =
+      annotations.contains(kHoldRetention) && annotations.at(kHoldRetention) != json("false");
   resource.status = object.value("status", json::object());
   const DecodeContext context{.known_zone = [](std::string_view zone) { return KnownZone(zone); },
                               .in_cluster = true};

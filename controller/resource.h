@@ -14,6 +14,11 @@
 
 namespace partition_controller {
 
+// The annotations by which people speak to the controller.
+inline constexpr const char* kRequestedAt = "edgewatch.dev/reconcile-requested-at";
+inline constexpr const char* kAcknowledge = "edgewatch.dev/acknowledge";
+inline constexpr const char* kHoldRetention = "edgewatch.dev/hold-retention";
+
 // Of all namespaces if `name_space` is empty.
 std::string PoliciesPath(const std::string& name_space);
 std::string SecretsPath(const std::string& name_space);

@@ -130,6 +130,7 @@ struct Origin {
   std::int64_t generation = 0;
   std::string requested_at;  // the annotation that asks for a look at once
   std::string acknowledged;  // the annotation that consents to a plan, by its hash
+  bool hold = false;         // the annotation that holds retention
   bool operator==(const Origin&) const = default;
 };
 

@@ -125,6 +125,10 @@ class Gate {
 
   // For one partition (or one leaf's rows); `action` is what waits otherwise.
   bool Pass(const Action& action, const Range& range, bool paced) {
+    if (p_.policy.origin.hold) {
+      p_.plan.waiting.push_back({action, "retention is held", std::nullopt});
+      return false;
+    }
     if (const std::string holding = RollupHolding(p_, range); !holding.empty()) {
       p_.plan.waiting.push_back({action, holding, std::nullopt});
       return false;
@@ -307,7 +311,9 @@ void DeleteRows(Planning& p, Gate& gate) {
 void Restore(Planning& p) {
   const std::vector<Detached> all = p.table.detached;
   for (const Detached& detached : all) {
-    if (p.cutoff && detached.range.to <= Bound::At(*p.cutoff)) continue;
+    // Retention that is held is undone as far as it can be.
+    const bool undone = p.policy.origin.hold && detached.drop_after;
+    if (p.cutoff && detached.range.to <= Bound::At(*p.cutoff) && !undone) continue;
     const TableRef ref{detached.oid, detached.schema, detached.name, ""};
     const std::string name = QuoteName(detached.schema, detached.name);
     const bool taken = std::any_of(
@@ -319,7 +325,7 @@ void Restore(Planning& p) {
                               "partition covers part of its range");
       continue;
     }
-    const std::string reason = "the policy keeps its range again";
+    const std::string reason = undone ? "retention is held" : "the policy keeps its range again";
     if (!detached.has_bound_check) {
       p.Do(AddBoundCheck{ref, detached.range}, reason + ", and its CHECK is gone");
       p.Do(ValidateBoundCheck{ref, detached.range},
@@ -334,8 +340,8 @@ void Restore(Planning& p) {
 }
 
 void ClearDefault(Planning& p) {
-  if (!p.enabled || !Drops(p) || !p.table.default_partition || !p.plan.refusals.empty() ||
-      !Stranger(p).empty() || NextOpening(p.policy.schedule, p.removal_at)) {
+  if (!p.enabled || !Drops(p) || p.policy.origin.hold || !p.table.default_partition ||
+      !p.plan.refusals.empty() || !Stranger(p).empty() || NextOpening(p.policy.schedule, p.removal_at)) {
     return;
   }
   // What a rollup needs is made again later, and the rows wait for it.

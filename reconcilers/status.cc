@@ -249,6 +249,11 @@ Condition Judge::RetentionEnforced() const {
   // A plan that is stopped says nothing about rows, only about partitions.
   const bool looked_into = !plan_.StopsEverything() || outlook_.overdue_since;
   if (!has_table_ || !outlook_.cutoff || !looked_into) return Unknown("RetentionEnforced");
+  if (policy_.origin.hold) {
+    return Make("RetentionEnforced", "False", "Held",
+                "Nothing is removed, and what is in its undo window is attached again, while the annotation "
+                "edgewatch.dev/hold-retention is there; remove it to go on.");
+  }
   const Backlog left = RemovalsLeft();
   const std::size_t count = left.due + left.paced + left.outside_windows + left.behind_rollups;
   if (count == 0 && !outlook_.overdue_since) {

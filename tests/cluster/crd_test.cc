@@ -199,20 +199,6 @@ TEST_F(Crd, TakesEveryExampleThatIsForACluster) {
   EXPECT_GE(taken, 1);
 }
 
-// The rules that a schema cannot express, on an API server that knows them.
-TEST_F(Crd, HasRules) {
-  if (Server().minor_version() < 29) {
-    GTEST_SKIP() << "this API server knows no validation rules; set KUBEBUILDER_ASSETS to 1.29 or later";
-  }
-  EXPECT_THAT(Objection("/spec/table", {{"schema", "pg_catalog"}, {"name", "x"}}), HasSubstr("belongs to"));
-  EXPECT_THAT(Objection("/spec/locks", {{"timeout", "2s"}, {"statementTimeout", "1s"}}),
-              HasSubstr("must not be shorter"));
-  json policy = Minimal("ruled");
-  Server().MustKubectl({"create", "-f", "-"}, policy.dump());
-  policy["spec"]["timeColumn"] = "other";
-  EXPECT_THAT(Server().Kubectl({"apply", "-f", "-"}, policy.dump()).err, HasSubstr("cannot be changed"));
-}
-
 TEST_F(Crd, ShowsColumns) {
   json policy = Minimal("shown");
   policy["spec"]["retention"] = {{"keep", "90d"}, {"action", "Drop"}};

@@ -5,6 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
 #include <mutex>
 
 #include "controller/kubernetes.h"
@@ -87,6 +91,26 @@ void Delete(const std::string& space, const std::string& name) {
   Server().MustKubectl({"delete", "configmap", "-n", space, name});
 }
 
+// What this process holds.
+struct Usage {
+  std::int64_t kilobytes = 0;
+  std::ptrdiff_t descriptors = 0;
+  std::int64_t threads = 0;
+};
+Usage UsageNow() {
+  const auto figure = [](const std::string& name) {
+    std::ifstream file("/proc/self/status");
+    for (std::string line; std::getline(file, line);) {
+      if (line.starts_with(name)) return std::stoll(line.substr(name.size()));
+    }
+    throw std::runtime_error("/proc/self/status has no " + name);
+  };
+  return {figure("VmRSS:"),
+          std::distance(std::filesystem::directory_iterator("/proc/self/fd"),
+                        std::filesystem::directory_iterator()),
+          figure("Threads:")};
+}
+
 TEST(Informer, SeesWhatHappens) {
   const std::string space = Server().CreateNamespace();
   Set(space, "a", "1");
@@ -143,6 +167,49 @@ TEST(Informer, OutlivesTheServer) {
   Server().Start();
   Set(space, "a", "2");
   EXPECT_TRUE(watcher.Knows({{"a", "2"}}));
+}
+
+// Hours of watches that end, in short: 10,000 of them if PC_TEST_RECONNECTS says
+// so.  Each has delivered something before it is reset, so that the informer
+// hurries; neither memory nor descriptors nor threads may grow with their number.
+TEST(Informer, LeavesNothingBehindWhenWatchesEnd) {
+  const char* setting = std::getenv("PC_TEST_RECONNECTS");  // NOLINT(concurrency-mt-unsafe): nothing sets it
+  const int cycles = setting == nullptr ? 600 : std::stoi(setting);
+  const std::string space = Server().CreateNamespace();
+  Set(space, "a", "0");
+  TcpProxy proxy(Server().port());
+  Watcher watcher(ConfigMaps(space), kOurs, "admin", proxy.port());
+  ASSERT_TRUE(watcher.Knows({{"a", "0"}}));
+  SystemClock clock;
+  Credentials credentials(FindClusterAccess(Server().Kubeconfig("admin")), clock);
+  KubernetesCluster writer(credentials, clock);
+  const auto cycle = [&](int number) {
+    const std::string value = std::to_string(number);
+    writer.Call(
+        {ClusterRequest::Verb::kMerge, ConfigMaps(space) + "/a", json{{"data", {{"k", value}}}}.dump()}, {});
+    ASSERT_TRUE(watcher.Knows({{"a", value}}));
+    proxy.Reset();
+  };
+  const auto begin = std::chrono::steady_clock::now();
+  const auto report = [&](int number) {
+    const Usage usage = UsageNow();
+    std::cout << number << " watches: " << usage.kilobytes << " KiB, " << usage.descriptors
+              << " descriptors, " << usage.threads << " threads, after "
+              << std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() << " s\n";
+    return usage;
+  };
+  // Pools and caches are filled by then.
+  const int warm = cycles / 3;
+  for (int i = 1; i <= warm && !HasFatalFailure(); ++i) cycle(i);
+  const Usage before = report(warm);
+  for (int i = warm + 1; i <= cycles && !HasFatalFailure(); ++i) cycle(i);
+  const Usage after = report(cycles);
+  EXPECT_GE(proxy.connections(), cycles);
+  EXPECT_LE(after.descriptors, before.descriptors + 4);
+  EXPECT_LE(after.threads, before.threads + 2);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they hold back what is freed
+  EXPECT_LE(after.kilobytes, before.kilobytes + 2048);
+#endif
 }
 
 // With a role for one Secret by name, that Secret can be watched and no other.

@@ -1,153 +1,17 @@
 // The real controller on a real API server and a real PostgreSQL, with the
 // permissions that are shipped and no others.
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <csignal>
-#include <fstream>
-#include <iterator>
-#include <nlohmann/json.hpp>
-#include <regex>
 #include <thread>
 
-#include "tests/support/api_server.h"
-#include "tests/support/live_table.h"
-#include "tests/support/postgres_server.h"
-#include "tests/support/program.h"
+#include "tests/cluster/run_in_cluster.h"
 
 namespace partition_controller {
 namespace {
 
 using nlohmann::json;
 using std::chrono::seconds;
-using testing::AllOf;
 using testing::HasSubstr;
-using testing::IsEmpty;
-using testing::Not;
-
-constexpr const char* kSecret = "S3cr3tPassw0rd";
-
-std::string ReadFile(const std::string& path) {
-  std::ifstream stream(path);
-  return {(std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>()};
-}
-
-ApiServer& Server() { return ApiServer::Shared(); }
-
-class RunInCluster : public testing::Test {
- protected:
-  static void SetUpTestSuite() {
-    Server().MustKubectl({"apply", "--validate=false", "-f", PC_CRD_FILE});
-    for (const char* file : {"namespace", "rbac", "roles-for-people"}) {
-      Server().MustKubectl({"apply", "-f", std::string(PC_MANIFESTS_DIR) + "/base/" + file + ".yaml"});
-    }
-    Server().MustKubectl({"wait", "--for=condition=Established", "crd/partitionpolicies.edgewatch.dev"});
-  }
-
-  void SetUp() override {
-    PC_REQUIRE_POSTGRES();
-    space_ = MakeSpace();
-    uri_ = MakeDatabase();
-    database_ = std::make_unique<LiveDatabase>(uri_);
-  }
-
-  void TearDown() override {
-    for (const auto& process : processes_) {
-      EXPECT_THAT(process->Err(), Not(HasSubstr(kSecret)));
-      if (HasFailure()) std::cerr << process->Err();
-    }
-    if (space_.empty()) return;
-    EXPECT_THAT(Server().MustKubectl({"get", "ppol", "-A", "-o", "json"}), Not(HasSubstr(kSecret)));
-  }
-
-  // A namespace whose Secret the controller may read.
-  static std::string MakeSpace() {
-    std::string space = Server().CreateNamespace();
-    GrantAccess(space);
-    return space;
-  }
-  static void GrantAccess(const std::string& space) {
-    const std::string access =
-        ReadFile(std::string(PC_MANIFESTS_DIR) + "/namespace-access/secret-access.yaml");
-    Server().MustKubectl(
-        {"apply", "-f", "-"},
-        std::regex_replace(access, std::regex("namespace: edgewatch\n"), "namespace: " + space + "\n"));
-  }
-
-  // With an empty partitioned table.
-  static std::string MakeDatabase() {
-    const std::string uri = PostgresServer::Shared().CreateDatabase("cluster");
-    LiveDatabase(uri).Sql(
-        "CREATE TABLE points (ts timestamptz NOT NULL, v int) PARTITION BY RANGE (ts); CREATE INDEX ON "
-        "points (ts)");
-    return uri;
-  }
-
-  // A password that nobody asks for must not show all the same.
-  static void SetSecret(const std::string& space, const std::string& uri) {
-    const json secret = {{"apiVersion", "v1"},
-                         {"kind", "Secret"},
-                         {"metadata", {{"name", "edgewatch-db"}, {"namespace", space}}},
-                         {"stringData", {{"uri", uri + "?password=" + kSecret}}}};
-    Server().MustKubectl({"apply", "-f", "-"}, secret.dump());
-  }
-
-  static json Policy(const std::string& space) {
-    return {{"apiVersion", "edgewatch.dev/v1alpha1"},
-            {"kind", "PartitionPolicy"},
-            {"metadata", {{"name", "points"}, {"namespace", space}}},
-            {"spec",
-             {{"connection", {{"secretRef", {{"name", "edgewatch-db"}}}}},
-              {"table", {{"name", "points"}}},
-              {"timeColumn", "ts"},
-              {"partitioning", {{"premake", 2}}},
-              {"schedule", {{"period", "1s"}}}}}};
-  }
-  static void Apply(const json& policy) { Server().MustKubectl({"apply", "-f", "-"}, policy.dump()); }
-
-  Process& Start(std::vector<std::string> more = {}) {
-    std::vector<std::string> arguments = {
-        "run",      "--kubernetes", "--kubeconfig", Server().Kubeconfig("controller", "partition-controller"),
-        "--listen", "127.0.0.1:0",  "--lease",      space_};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    processes_.push_back(std::make_unique<Process>(Program(arguments)));
-    return *processes_.back();
-  }
-
-  static json Get(const std::string& space) {
-    return json::parse(Server().MustKubectl({"get", "ppol", "points", "-n", space, "-o", "json"}));
-  }
-  // "status reason" of a condition.
-  static std::string Condition(const json& policy, const std::string& type) {
-    for (const json& condition : policy.at("status").value("conditions", json::array())) {
-      if (condition.at("type") == type) {
-        return condition.at("status").get<std::string>() + " " + condition.at("reason").get<std::string>();
-      }
-    }
-    return "";
-  }
-  static bool Becomes(const std::string& space, const std::string& type, const std::string& expected) {
-    return Eventually([&] {
-      const json policy = Get(space);
-      return Condition(policy, type) == expected &&
-             policy.at("status").at("observedGeneration") == policy.at("metadata").at("generation");
-    });
-  }
-  static void WaitUntilReady(const std::string& space) {
-    const Finished waited =
-        Server().Kubectl({"wait", "--for=condition=Ready", "ppol/points", "-n", space, "--timeout=60s"});
-    ASSERT_EQ(waited.code, 0) << waited.err << Get(space).dump(2);
-  }
-  static std::int64_t Partitions(LiveDatabase& database) {
-    return database.Number("SELECT count(*) FROM pg_inherits WHERE inhparent = 'points'::regclass");
-  }
-
-  std::string space_;
-  std::string uri_;
-  std::unique_ptr<LiveDatabase> database_;
-  std::vector<std::unique_ptr<Process>> processes_;
-};
 
 TEST_F(RunInCluster, HoldsATableAsItsResourceDeclares) {
   SetSecret(space_, uri_);
@@ -422,6 +286,57 @@ TEST_F(RunInCluster, AnUndeadLeaderRemovesNothing) {
             1);
   EXPECT_EQ(database_->Number("SELECT count(*) FROM points_2020"), 1);
   WaitUntilReady(space_);
+}
+
+// A person with the role edit thinks better of it: what was detached comes back
+// and stays, until it is released.
+TEST_F(RunInCluster, UndoesWhatRetentionDid) {
+  database_->Sql(
+      "CREATE TABLE points_2020 PARTITION OF points FOR VALUES FROM ('2020-01-01 UTC') TO ('2020-02-01 "
+      "UTC'); INSERT INTO points VALUES ('2020-01-15 UTC', 1)");
+  SetSecret(space_, uri_);
+  json policy = Policy(space_);
+  policy["spec"]["retention"] = {{"keep", "3mo"}, {"action", "Drop"}};
+  Apply(policy);
+  Start();
+  const auto rows = [&] { return database_->Number("SELECT count(*) FROM points"); };
+  ASSERT_TRUE(Eventually([&] { return rows() == 0; }));
+  WaitUntilReady(space_);
+
+  // What makes them part of view and edit is a controller that is not here.
+  for (const char* role : {"viewer", "editor"}) {
+    Server().MustKubectl({"create", "rolebinding", role, "-n", space_, "--user=stranger",
+                          std::string("--clusterrole=partitionpolicy-") + role});
+  }
+  const std::string kubeconfig = Server().Kubeconfig("stranger", space_);
+  const auto partition = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), std::string(PC_TEST_PROGRAM));
+    words[0].replace(words[0].rfind('/') + 1, std::string::npos, "kubectl-partition");
+    words.insert(words.end(), {"--kubeconfig", kubeconfig});
+    return RunProgram(words);
+  };
+  const Finished undone = partition({"undo", "points"});
+  EXPECT_EQ(undone.code, 0) << undone.err;
+  EXPECT_THAT(undone.out, HasSubstr("attached again"));
+  EXPECT_TRUE(Eventually([&] { return rows() == 1; }));
+  EXPECT_TRUE(Becomes(space_, "RetentionEnforced", "False Held")) << Get(space_).dump(1);
+  WaitUntilReady(space_);
+  const Finished why = partition({"why", "points"});
+  EXPECT_EQ(why.code, 2);
+  EXPECT_THAT(why.out, HasSubstr("kubectl partition undo points -n " + space_ + " --release"));
+  EXPECT_EQ(partition({"plan", "points"}).code, 0);
+  EXPECT_THAT(partition({"status", "points"}).out, HasSubstr("RetentionEnforced      False    Held"));
+  EXPECT_THAT(partition({"status"}).out, HasSubstr("AsDeclared"));
+  EXPECT_EQ(partition({"status", "-A"}).code, 1);  // not theirs to see
+  // It has looked several times since.
+  std::this_thread::sleep_for(seconds(3));
+  EXPECT_EQ(rows(), 1);
+
+  EXPECT_EQ(partition({"undo", "points", "--release"}).code, 0);
+  EXPECT_TRUE(Eventually([&] { return rows() == 0; }));
+  EXPECT_TRUE(Becomes(space_, "RetentionEnforced", "True AsDeclared"));
+  EXPECT_EQ(partition({"why", "points"}).code, 0);
+  EXPECT_EQ(database_->Number("SELECT count(*) FROM points_2020"), 1);  // detached once more
 }
 
 // What is shipped suffices, as the tests above show; this is what it does not

@@ -51,6 +51,18 @@ TEST(Resource, HasWhatTheApiServerKeeps) {
   EXPECT_EQ(resource.policy->connection.secret_ref->name_space, "shop");
 }
 
+// Only what clearly says no lets rows go.
+TEST(Resource, HoldsRetention) {
+  json object = Object();
+  EXPECT_FALSE(ReadResource(object).policy->origin.hold);
+  const std::pair<json, bool> values[] = {
+      {"true", true}, {"since Tuesday", true}, {"", true}, {"False", true}, {"false", false}};
+  for (const auto& [value, held] : values) {
+    object["metadata"]["annotations"]["edgewatch.dev/hold-retention"] = value;
+    EXPECT_EQ(ReadResource(object).policy->origin.hold, held) << value;
+  }
+}
+
 TEST(Resource, MayBeInvalid) {
   json object = Object();
   object["spec"]["timeColumn"] = 3;

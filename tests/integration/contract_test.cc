@@ -453,6 +453,27 @@ TEST_F(Contract, DetachesThenDrops) {
           "AND conparentid = 0"));
 }
 
+TEST_F(Contract, HeldRetentionTakesBackAndKeeps) {
+  CreatePoints();
+  CreateMonth("june", "2026-06-01", "2026-07-01");
+  CreateMonth("july", "2026-07-01", "2026-08-01");
+  Fill(100, "2026-06-01", "2026-08-01");
+  policy_.retention = Keep("90d", Retention::Action::kDrop, "24h");
+  Converge();
+  ASSERT_EQ(Rows(), 0);
+  now_ += hours(20);
+  policy_.origin.hold = true;
+  EXPECT_THAT(Converge(), ElementsAre("reattach_partition", "reattach_partition"));
+  EXPECT_EQ(Rows(), 100);
+  now_ += hours(24 * 30);
+  Converge();
+  EXPECT_EQ(Rows(), 100);
+  policy_.origin.hold = false;
+  EXPECT_THAT(Converge(), Contains("detach_partition"));
+  EXPECT_EQ(Rows(), 0);
+  EXPECT_EQ(db_->Number("SELECT count(*) FROM june"), db_->Number("SELECT 100 - count(*) FROM july"));
+}
+
 TEST_F(Contract, DetachOnlyKeepsTheTable) {
   CreatePoints();
   CreateMonth("june", "2026-06-01", "2026-07-01");

@@ -143,6 +143,82 @@ TEST_F(Retire, TheUndoWindowHolds) {
   EXPECT_THAT(world_.MakePlan().steps, SizeIs(3 + kEarlier));
 }
 
+// Somebody thought better of it: nothing more goes, and what can still come back
+// does.
+TEST_F(Retire, WhenHeldUndoesWhatItCan) {
+  retention().undo_window = {24, Unit::kHour};
+  ASSERT_TRUE(world_.Insert(sys_days(2026y / 3 / 5), 7));
+  const std::size_t all = 3 + kEarlier;
+  world_.Settle();
+  ASSERT_THAT(world_.table().detached, SizeIs(all));
+  EXPECT_EQ(world_.Visible(), 0);
+  world_.policy().origin.hold = true;
+  const Plan plan = world_.MakePlan();
+  EXPECT_THAT(Kinds(plan), testing::AllOf(SizeIs(all), testing::Each("reattach_partition")));
+  for (const Step& step : plan.steps) EXPECT_EQ(step.reason, "retention is held");
+  world_.Settle();
+  EXPECT_EQ(world_.Visible(), 7);
+  // However long: it has expired, and waits.
+  world_.SetNow(kNow + days(5));
+  world_.Settle();
+  const Plan held = world_.MakePlan();
+  EXPECT_THAT(held.steps, IsEmpty());
+  EXPECT_THAT(Reasons(held), testing::AllOf(SizeIs(all), testing::Each("retention is held")));
+  EXPECT_EQ(world_.Visible(), 7);
+  // Released, it goes again, by way of a new undo window.
+  world_.policy().origin.hold = false;
+  EXPECT_THAT(Kinds(world_.MakePlan()), Contains("detach_partition"));
+  EXPECT_THAT(Kinds(world_.MakePlan()), Not(Contains("drop_partition")));
+  world_.Settle();
+  EXPECT_EQ(world_.removed(), 0);
+  world_.SetNow(kNow + days(7));
+  world_.Settle();
+  EXPECT_EQ(world_.removed(), 7);
+}
+
+// Without an undo window nothing comes back, and nothing more goes.
+TEST_F(Retire, WhenHeldDropsNothing) {
+  world_.policy().origin.hold = true;
+  const Plan plan = world_.MakePlan();
+  EXPECT_THAT(plan.steps, IsEmpty());
+  EXPECT_THAT(Reasons(plan), testing::AllOf(SizeIs(3 + kEarlier), testing::Each("retention is held")));
+}
+
+// Rows as well: of a plain table, of the default partition, of the history.
+TEST_F(Retire, WhenHeldDeletesNoRows) {
+  world_.Settle();
+  world_.policy().origin.hold = true;
+  ASSERT_TRUE(world_.Insert(sys_days(2026y / 3 / 5), 5));
+  ASSERT_TRUE(world_.Insert(sys_days(2020y / 1 / 1), 60'000));
+  world_.Settle();
+  EXPECT_EQ(world_.removed(), 0);
+  world_.policy().partitioning.state = Partitioning::State::kDisabled;
+  world_.Settle();
+  EXPECT_EQ(world_.removed(), 0);
+  EXPECT_THAT(Reasons(world_.MakePlan()), testing::Each("retention is held"));
+  world_.policy().origin.hold = false;
+  world_.Settle();
+  EXPECT_EQ(world_.removed(), 60'005);
+}
+
+// Past its undo window, but there still: it comes back as well.
+TEST_F(Retire, WhenHeldTakesBackWhatIsAboutToGo) {
+  retention().undo_window = {24, Unit::kHour};
+  world_.Settle();
+  world_.SetNow(kNow + hours(25));
+  EXPECT_THAT(Kinds(world_.MakePlan()), testing::Each("drop_partition"));
+  world_.policy().origin.hold = true;
+  EXPECT_THAT(Kinds(world_.MakePlan()), testing::Each("reattach_partition"));
+}
+
+// What was detached to be kept was meant so.
+TEST_F(Retire, WhenHeldLeavesDetachedWhatWasToBeKept) {
+  retention().action = Retention::Action::kDetach;
+  world_.Settle();
+  world_.policy().origin.hold = true;
+  EXPECT_THAT(world_.MakePlan().steps, IsEmpty());
+}
+
 // A detached table whose CHECK somebody removed cannot be dropped by us, and
 // does not hold up the others.
 TEST_F(Retire, ADetachedTableWithoutItsCheckIsLeftAlone) {

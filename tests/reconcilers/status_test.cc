@@ -218,6 +218,11 @@ TEST_F(Status, NoTable) {
   }
 }
 
+TEST_F(Status, RetentionThatIsHeld) {
+  policy_.origin.hold = true;
+  EXPECT_EQ(Short("RetentionEnforced"), "False/Held");
+}
+
 TEST_F(Status, RetentionEnforced) {
   plan_.outlook.overdue_since = sys_days(2026y / 10 / 30);
   EXPECT_EQ(Short("RetentionEnforced"), "False/Overdue");

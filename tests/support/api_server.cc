@@ -54,10 +54,8 @@ ApiServer::ApiServer() {
   if (Program().empty()) throw std::runtime_error("there is no kube-apiserver; scripts/setup builds it");
   if (Etcd().empty()) throw std::runtime_error("etcd is not on this machine; scripts/setup installs it");
   MakeCertificates();
-  folder_.Write("tokens.csv", Token("admin") + ",admin,1,system:masters\n" + Token("controller") +
-                                  ",system:serviceaccount:partition-controller:partition-controller,2,"
-                                  "system:serviceaccounts\n" +
-                                  Token("stranger") + ",stranger,3\n");
+  OpenSsl("genrsa -out accounts.key 2048");
+  WriteTokens("controller");
   StartEtcd();
   // Between finding a port free and taking it, another test may take it.
   for (int attempt = 1;; ++attempt) {
@@ -94,27 +92,35 @@ std::string ApiServer::OpenSsl(const std::string& arguments) {
   return done.out;
 }
 
+// In files that a server which is running does not follow.
 void ApiServer::MakeCertificates() {
-  OpenSsl(
-      "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -out ca.crt "
-      "-days 2 -subj /CN=test-ca");
+  const std::string ca = "ca-" + edition_;
+  const std::string server = "server-" + edition_;
+  OpenSsl("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout " + ca + ".key -out " +
+          ca + ".crt -days 2 -subj /CN=test-" + ca);
   folder_.Write("server.ext", "subjectAltName=IP:127.0.0.1,DNS:localhost\n");
-  OpenSsl(
-      "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout server.key -out server.csr "
-      "-subj /CN=kube-apiserver");
-  OpenSsl(
-      "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile server.ext "
-      "-out server.crt");
-  OpenSsl("genrsa -out accounts.key 2048");
-  ca_ = folder_.path() + "/ca.crt";
+  OpenSsl("req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout " + server + ".key -out " +
+          server + ".csr -subj /CN=kube-apiserver");
+  OpenSsl("x509 -req -in " + server + ".csr -CA " + ca + ".crt -CAkey " + ca +
+          ".key -CAcreateserial -days 2 -extfile server.ext -out " + server + ".crt");
+  ca_ = folder_.path() + "/" + ca + ".crt";
+}
+
+void ApiServer::WriteTokens(const std::string& controller) {
+  folder_.Write("tokens-" + edition_ + ".csv",
+                Token("admin") + ",admin,1,system:masters\n" + Token(controller) +
+                    ",system:serviceaccount:partition-controller:partition-controller,2,"
+                    "system:serviceaccounts\n" +
+                    Token("stranger") + ",stranger,3\n");
 }
 
 ApiServer::Certificate ApiServer::Issue(const std::string& user, const std::string& group) {
   const std::string name = "client-" + std::to_string(++names_);
   OpenSsl("req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout " + name + ".key -out " +
           name + ".csr -subj /O=" + group + "/CN=" + user);
-  OpenSsl("x509 -req -in " + name + ".csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -out " + name +
-          ".crt");
+  const std::string ca = "ca-" + edition_;
+  OpenSsl("x509 -req -in " + name + ".csr -CA " + ca + ".crt -CAkey " + ca +
+          ".key -CAcreateserial -days 2 -out " + name + ".crt");
   const std::string path = folder_.path() + "/" + name;
   return {ReadFile(path + ".crt"), ReadFile(path + ".key")};
 }
@@ -144,8 +150,8 @@ void ApiServer::Launch() {
   server_ = std::make_unique<Process>(std::vector<std::string>{
       Program(), "--etcd-servers=http://127.0.0.1:" + std::to_string(etcd_port_), "--bind-address=127.0.0.1",
       "--advertise-address=127.0.0.1", "--secure-port=" + std::to_string(port_),
-      "--tls-cert-file=" + at + "/server.crt", "--tls-private-key-file=" + at + "/server.key",
-      "--cert-dir=" + at, "--client-ca-file=" + ca_, "--token-auth-file=" + at + "/tokens.csv",
+      "--tls-cert-file=" + certificate_file(), "--tls-private-key-file=" + key_file(), "--cert-dir=" + at,
+      "--client-ca-file=" + ca_, "--token-auth-file=" + at + "/tokens-" + edition_ + ".csv",
       "--authorization-mode=RBAC", "--service-cluster-ip-range=10.0.0.0/24",
       "--disable-admission-plugins=ServiceAccount", "--service-account-issuer=https://localhost",
       "--service-account-key-file=" + at + "/accounts.key",
@@ -156,6 +162,18 @@ void ApiServer::Start() {
   Launch();
   if (!WaitUntilReady()) {
     throw std::runtime_error("kube-apiserver did not start again:\n" + server_->Err());
+  }
+}
+
+void ApiServer::Replace(const std::string& controller) {
+  edition_ = std::to_string(std::stoi(edition_) + 1);
+  MakeCertificates();
+  WriteTokens(controller);
+  const std::unique_ptr<Process> before = std::move(server_);
+  port_ = FreePort();
+  Launch();
+  if (!WaitUntilReady()) {
+    throw std::runtime_error("the next kube-apiserver did not start:\n" + server_->Err());
   }
 }
 
@@ -194,7 +212,9 @@ Finished ApiServer::Kubectl(const std::vector<std::string>& arguments, const std
                             const std::string& user) {
   const std::string file = folder_.Write("input-" + std::to_string(++names_), input);
   // The shell connects the input, and hands the arguments on as they are.
-  std::vector<std::string> command = {"/bin/sh", "-c", "exec kubectl \"$@\" <" + file, "kubectl"};
+  const std::string chosen = Env("PC_TEST_KUBECTL");
+  std::vector<std::string> command = {"/bin/sh", "-c", "exec \"$0\" \"$@\" <" + file,
+                                      chosen.empty() ? "kubectl" : chosen};
   command.insert(command.end(), arguments.begin(), arguments.end());
   return RunProgram(std::move(command),
                     {.environment = {{"KUBECONFIG", Kubeconfig(user)}, {"HOME", folder_.path()}}});

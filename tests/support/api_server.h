@@ -38,6 +38,8 @@ class ApiServer {
   int port() const { return port_; }
   std::string url() const { return "https://127.0.0.1:" + std::to_string(port_); }
   const std::string& ca_file() const { return ca_; }
+  std::string certificate_file() const { return folder_.path() + "/server-" + edition_ + ".crt"; }
+  std::string key_file() const { return folder_.path() + "/server-" + edition_ + ".key"; }
   // The minor version, 20 for 1.20.2.
   int minor_version() const { return minor_; }
 
@@ -57,7 +59,8 @@ class ApiServer {
   };
   Certificate Issue(const std::string& user, const std::string& group);
 
-  // kubectl as that user; `input` goes to its standard input.
+  // kubectl (the one on PATH, or PC_TEST_KUBECTL) as that user; `input` goes to
+  // its standard input.
   Finished Kubectl(const std::vector<std::string>& arguments, const std::string& input = "",
                    const std::string& user = "admin");
   // The same, but throws unless it succeeds; what it printed.
@@ -70,6 +73,10 @@ class ApiServer {
   void Kill();
   // On the same port.  REQUIRES: killed
   void Start();
+  // Another API server takes its place, before it ends: on another port, with a
+  // certificate of another authority, knowing the controller by the token of
+  // `controller` and by no other.
+  void Replace(const std::string& controller);
   // Of the API server: SIGSTOP and SIGCONT, for one.
   void Signal(int number) const { server_->Signal(number); }
 
@@ -79,6 +86,7 @@ class ApiServer {
 
  private:
   void MakeCertificates();
+  void WriteTokens(const std::string& controller);
   void StartEtcd();
   void Launch();
   bool WaitUntilReady();
@@ -86,6 +94,7 @@ class ApiServer {
 
   ScratchFolder folder_;
   std::string ca_;
+  std::string edition_ = "1";
   int etcd_port_ = 0;
   int port_ = 0;
   int minor_ = 0;

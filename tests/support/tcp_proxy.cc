@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -108,6 +109,9 @@ void TcpProxy::Accept() {
     Close(pair, true);
     return;
   }
+  // What it moves is small: without this each answer waits 40 ms for the next.
+  const int yes = 1;
+  for (const int fd : {pair.client, pair.server}) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
   pairs_.push_back(pair);
 }
 

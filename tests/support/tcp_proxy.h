@@ -28,6 +28,9 @@ class TcpProxy {
   // From now on new connections are reset at once.
   void Refuse(bool refused) { refused_ = refused; }
 
+  // From now on new connections lead to another port.
+  void Lead(int port) { target_ = port; }
+
   // How many connections have been made through it.
   int connections() const { return connections_; }
 
@@ -41,7 +44,7 @@ class TcpProxy {
   void Accept();
   static void Close(const Pair& pair, bool reset);
 
-  const int target_;
+  std::atomic<int> target_;
   int port_ = 0;
   int listener_ = -1;
   std::atomic<bool> stalled_{false};

@@ -1,0 +1,40 @@
+// What kubectl-partition says about policies as the API server has them.  Pure.
+
+#ifndef PARTITION_CONTROLLER_CONTROLLER_PLUGIN_H_
+#define PARTITION_CONTROLLER_CONTROLLER_PLUGIN_H_
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace partition_controller {
+
+// A condition that is not as one would wish, and what to do next.
+struct Concern {
+  std::string type;
+  std::string status;
+  std::string reason;
+  std::string since;  // RFC 3339, UTC; empty: not known
+  std::string message;
+  std::string next;  // a sentence, perhaps with a command
+};
+
+// Each in the order in which the conditions stand; empty: all is well.
+std::vector<Concern> ConcernsOf(const nlohmann::json& policy);
+
+// The command that consents to the plan that waits for it; empty: none does.
+std::string ConsentTo(const nlohmann::json& policy);
+
+// For people.  The conditions, coverage and pending steps of one policy; one line
+// for each of several; what is to be done; why something is not as it should be.
+std::string StatusText(const nlohmann::json& policy);
+std::string StatusTable(const std::vector<nlohmann::json>& policies);
+std::string PlanText(const nlohmann::json& policy);
+std::string WhyText(const nlohmann::json& policy);
+
+// What becomes of a policy whose retention has been held or released.
+std::string UndoText(const nlohmann::json& policy, bool release);
+
+}  // namespace partition_controller
+
+#endif  // PARTITION_CONTROLLER_CONTROLLER_PLUGIN_H_

@@ -1,0 +1,67 @@
+#include "controller/plugin_options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace partition_controller {
+namespace {
+
+using ::testing::HasSubstr;
+using Command = PluginOptions::Command;
+
+TEST(PluginOptions, AreThoseOfKubectl) {
+  const auto parsed = ParsePluginOptions(
+      {"why", "points", "-n", "shop", "--context=prod", "--kubeconfig", "/tmp/config", "-o", "json"});
+  ASSERT_TRUE(parsed.options) << parsed.err;
+  EXPECT_EQ(parsed.options->command, Command::kWhy);
+  EXPECT_EQ(parsed.options->name, "points");
+  EXPECT_EQ(parsed.options->name_space, "shop");
+  EXPECT_EQ(parsed.options->context, "prod");
+  EXPECT_EQ(parsed.options->kubeconfig, "/tmp/config");
+  EXPECT_TRUE(parsed.options->json);
+  EXPECT_TRUE(ParsePluginOptions({"status", "-A"}).options->all_namespaces);
+  EXPECT_TRUE(ParsePluginOptions({"undo", "points", "--release"}).options->release);
+  EXPECT_FALSE(ParsePluginOptions({"undo", "points"}).options->release);
+}
+
+TEST(PluginOptions, RefuseWhatTheyDoNotUnderstand) {
+  const std::vector<std::vector<std::string>> wrong = {{},
+                                                       {"wy"},
+                                                       {"why"},
+                                                       {"undo"},
+                                                       {"plan", "a", "b"},
+                                                       {"status", "a", "--release"},
+                                                       {"status", "a", "-A"},
+                                                       {"status", "-A", "-n", "b"},
+                                                       {"status", "-o", "yaml"},
+                                                       {"status", "../../secrets"},
+                                                       {"status", ".."},
+                                                       {"status", "a", "-n", "b/c"},
+                                                       {"status", "a?watch=1"}};
+  for (const auto& arguments : wrong) {
+    const auto parsed = ParsePluginOptions(arguments);
+    EXPECT_FALSE(parsed.options) << testing::PrintToString(arguments);
+    EXPECT_EQ(parsed.exit_code, 1);
+    EXPECT_THAT(parsed.err, HasSubstr("kubectl partition --help"));
+  }
+  EXPECT_THAT(ParsePluginOptions({"wy"}).err, HasSubstr("did you mean 'why'"));
+}
+
+TEST(PluginOptions, Help) {
+  const auto parsed = ParsePluginOptions({"--help"});
+  EXPECT_EQ(parsed.exit_code, 0);
+  for (const char* word : {"status", "plan", "why", "undo", "kubectl partition"}) {
+    EXPECT_THAT(parsed.out, HasSubstr(word));
+  }
+  EXPECT_THAT(ParsePluginOptions({"undo", "--help"}).out, HasSubstr("--release"));
+}
+
+TEST(PluginOptions, TheNameDecides) {
+  EXPECT_TRUE(IsPlugin("kubectl-partition"));
+  EXPECT_TRUE(IsPlugin("/usr/local/bin/kubectl-partition"));
+  EXPECT_FALSE(IsPlugin("/opt/kubectl-partition/partition-controller"));
+  EXPECT_FALSE(IsPlugin("partition-controller"));
+}
+
+}  // namespace
+}  // namespace partition_controller
