@@ -31,6 +31,8 @@ struct Operations {
       execute = ExecutePlan;
   std::function<void(Session&, const Policy&)> release = Release;
   std::function<bool(Session&, const Policy&, const Catalog&, const std::string&)> take_over = TakeOver;
+  std::function<bool(Session&, const Policy&, const Catalog&, const Plan&, const std::string&)> record =
+      RecordAgreed;
 };
 
 // What was seen, and what follows from it.

@@ -24,7 +24,7 @@
 namespace partition_controller {
 
 // The version of the bookkeeping schema that this program writes.
-inline constexpr int kBookkeepingVersion = 3;
+inline constexpr int kBookkeepingVersion = 4;
 
 struct Server {
   Instant time{};   // the server's clock when the snapshot was taken
@@ -122,6 +122,18 @@ struct Drain {
   bool operator==(const Drain&) const = default;
 };
 
+// What AgreedRetention::action is for a table that was looked after by a release
+// that kept no such record.
+inline constexpr char kUnrecorded[] = "Unrecorded";
+
+// The retention under which the table was last looked after: what was agreed to.
+struct AgreedRetention {
+  std::string keep;      // as in the policy; empty: for ever
+  std::string action;    // "Drop", "Detach", kUnrecorded; empty: there was no retention
+  std::vector<Oid> due;  // the attached partitions that had expired by then
+  bool operator==(const AgreedRetention&) const = default;
+};
+
 // Who the bookkeeping says looks after the table.
 struct Ownership {
   Oid table = 0;
@@ -132,6 +144,7 @@ struct Ownership {
   std::string system_identifier;
   std::int64_t term = 0;
   std::optional<Instant> analyzed_at;
+  std::optional<AgreedRetention> agreed;  // nothing: first contact
   bool operator==(const Ownership&) const = default;
 };
 

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "reconcilers/bounds.h"
+#include "reconcilers/consent.h"
 #include "reconcilers/naming.h"
 #include "reconcilers/planning.h"
 #include "reconcilers/quote.h"
@@ -181,12 +182,16 @@ Plan MakePlan(const Policy& policy, const Catalog& catalog, const Now& now, cons
       if (Revert(planning)) return std::move(planning.plan);
     }
     Restore(planning);
-    ClearDefault(planning);
+  }
+  // Before anything is planned that takes rows away.
+  const Consent consent = AskConsent(planning, acknowledged);
+  if (partitioned) {
+    ClearDefault(planning, consent);
     Provision(planning);
   }
   const bool back = policy.partitioning.conversion == Partitioning::Conversion::kRevert;
   if (!partitioned || !back) Rollups(planning);
-  Retire(planning, acknowledged);
+  Retire(planning, consent);
   if (partitioned) Maintain(planning);
   return std::move(planning.plan);
 }

@@ -7,6 +7,7 @@
 #ifndef PARTITION_CONTROLLER_RECONCILERS_PLAN_H_
 #define PARTITION_CONTROLLER_RECONCILERS_PLAN_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -50,6 +51,15 @@ struct Outlook {
   bool operator==(const Outlook&) const = default;
 };
 
+// What waits for consent.  Rows and bytes are estimates, as of the last VACUUM or
+// ANALYZE; rows that are deleted one by one count as far as they are known.
+struct AtStake {
+  std::int64_t partitions = 0;
+  std::int64_t rows = 0;
+  std::int64_t bytes = 0;
+  bool operator==(const AtStake&) const = default;
+};
+
 struct Plan {
   std::vector<Step> steps;
   std::vector<Refusal> refusals;
@@ -60,8 +70,12 @@ struct Plan {
   // --acknowledge.  Empty: nothing would be removed.
   std::string hash;
   bool needs_acknowledgement = false;
+  std::optional<AtStake> at_stake;  // where it does
   // Somebody consented to this being another table or database than before.
   bool accepts_identity = false;
+  // To be recorded with the take-over: what the table is looked after under from
+  // now on.  Nothing: it waits for consent, or was not looked into.
+  std::optional<AgreedRetention> agrees;
   Outlook outlook;
 
   bool StopsEverything() const;

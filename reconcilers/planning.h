@@ -24,6 +24,8 @@ inline constexpr std::int64_t kSmallDefaultPages = 512;
 // swaps the default.
 inline constexpr std::int64_t kMostOutsiders = 50'000;
 
+struct Consent;
+
 struct Planning {
   Planning(const Policy& wanted, const Catalog& catalog, const Now& now);
 
@@ -65,10 +67,11 @@ struct Planning {
 // The reconcilers, in the order in which they run.
 void Preflight(Planning& planning, const Catalog& catalog, const Now& now);
 void Repair(Planning& planning);
-void Restore(Planning& planning);       // detached partitions that the policy keeps again
-void ClearDefault(Planning& planning);  // many expired rows in the default partition go first
+void Restore(Planning& planning);  // detached partitions that the policy keeps again
+// Many expired rows in the default partition go first.
+void ClearDefault(Planning& planning, const Consent& consent);
 void Provision(Planning& planning);
-void Retire(Planning& planning, const std::string& acknowledged);
+void Retire(Planning& planning, const Consent& consent);
 void Maintain(Planning& planning);
 void RefreshRollups(Planning& planning);
 void Rollups(Planning& planning);  // whether they are there at all

@@ -45,7 +45,7 @@ PolicyState Looked(const Resource& resource) {
 TEST(Resource, HasWhatTheApiServerKeeps) {
   const Resource resource = ReadResource(Object());
   EXPECT_EQ(resource.key, (PolicyKey{"shop", "points"}));
-  EXPECT_EQ(resource.origin, (Origin{"u-1", 3, "now", "abc"}));
+  EXPECT_EQ(resource.origin, (Origin{"u-1", 3, "now", "abc", ""}));
   ASSERT_TRUE(resource.policy);
   EXPECT_EQ(resource.policy->origin, resource.origin);
   EXPECT_EQ(resource.policy->connection.secret_ref->name_space, "shop");

@@ -165,7 +165,7 @@ TEST_F(WorkerTest, TakesOverWhatAnotherLookedAfter) {
 
 // Somebody who asks for a look, or consents to a plan, interrupts nothing.
 TEST_F(WorkerTest, AnAnnotationMakesAPolicyDueAndIsAnswered) {
-  points_.origin = {"u", 1, "", ""};
+  points_.origin = {"u", 1, "", "", ""};
   Give({points_});
   RunDue();
   database_.ForgetJournal();

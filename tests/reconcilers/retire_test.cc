@@ -68,7 +68,9 @@ class Retire : public testing::Test {
 
   Retention& retention() { return *world_.policy().retention; }
   Plan PlanAt(Instant host, bool preview = false, const std::string& acknowledged = "") {
-    return MakePlan(world_.policy(), world_.Read(), {host, preview}, acknowledged);
+    const Plan plan = MakePlan(world_.policy(), world_.Read(), {host, preview}, acknowledged);
+    if (!acknowledged.empty() || !plan.needs_acknowledgement) return plan;
+    return MakePlan(world_.policy(), world_.Read(), {host, preview}, plan.hash);
   }
 
   World world_;

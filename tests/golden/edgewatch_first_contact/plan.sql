@@ -20,6 +20,8 @@ CREATE TABLE IF NOT EXISTS partition_controller.version (version integer PRIMARY
 CREATE TABLE IF NOT EXISTS partition_controller.settings (name text PRIMARY KEY, value text NOT NULL);
 CREATE SEQUENCE IF NOT EXISTS partition_controller.terms;
 CREATE TABLE IF NOT EXISTS partition_controller.tables (table_oid oid PRIMARY KEY, policy_namespace text NOT NULL, policy_name text NOT NULL, schema_name text NOT NULL, table_name text NOT NULL, owner_name text NOT NULL, database_oid oid NOT NULL, system_identifier text NOT NULL, claimed_at timestamptz NOT NULL DEFAULT pg_catalog.now(), analyzed_at timestamptz, term bigint NOT NULL, holder text NOT NULL, acted_at timestamptz NOT NULL);
+ALTER TABLE partition_controller.tables ADD COLUMN IF NOT EXISTS retention_keep text, ADD COLUMN IF NOT EXISTS retention_action text DEFAULT 'Unrecorded', ADD COLUMN IF NOT EXISTS retention_due oid[], ADD COLUMN IF NOT EXISTS time_column text, ADD COLUMN IF NOT EXISTS cluster_uid text;
+ALTER TABLE partition_controller.tables ALTER COLUMN retention_action DROP DEFAULT;
 CREATE TABLE IF NOT EXISTS partition_controller.partitions (partition_oid oid PRIMARY KEY, table_oid oid NOT NULL, state text NOT NULL CHECK (state IN ('attached', 'detached')), made_by_us boolean NOT NULL, schema_name text NOT NULL, table_name text NOT NULL, bound_from text NOT NULL, bound_to text NOT NULL, recorded_at timestamptz NOT NULL DEFAULT pg_catalog.now(), detached_at timestamptz, drop_after timestamptz);
 CREATE INDEX IF NOT EXISTS partitions_table_oid_idx ON partition_controller.partitions (table_oid);
 CREATE TABLE IF NOT EXISTS partition_controller.drains (table_oid oid PRIMARY KEY, mode text NOT NULL CHECK (mode IN ('move', 'promote')), target_oid oid NOT NULL, target_schema text NOT NULL, target_name text NOT NULL, bound_from text NOT NULL, bound_to text NOT NULL, started_at timestamptz NOT NULL DEFAULT pg_catalog.now());
@@ -29,7 +31,7 @@ CREATE TABLE IF NOT EXISTS partition_controller.sealed (suffix text NOT NULL, pa
 CREATE TABLE IF NOT EXISTS partition_controller.proofs (suffix text NOT NULL, partition_oid oid NOT NULL, partition_name text NOT NULL, down_to timestamptz NOT NULL DEFAULT 'infinity', groups bigint NOT NULL DEFAULT 0, points bigint NOT NULL DEFAULT 0, total numeric NOT NULL DEFAULT 0, mismatches bigint NOT NULL DEFAULT 0, row_count bigint, first_row timestamptz, last_row timestamptz, proved_at timestamptz, PRIMARY KEY (suffix, partition_oid));
 CREATE INDEX IF NOT EXISTS sealed_range ON partition_controller.sealed (suffix, range_to);
 DELETE FROM partition_controller.version;
-INSERT INTO partition_controller.version VALUES (3);
+INSERT INTO partition_controller.version VALUES (4);
 COMMIT;
 
 -- Makes the policy the table's keeper, unless another one is at work on it.
@@ -41,7 +43,7 @@ SET LOCAL row_security = off;
 SET LOCAL client_min_messages = warning;
 SET LOCAL idle_in_transaction_session_timeout = '2000ms';
 SET LOCAL lock_timeout = '2000ms';
-INSERT INTO partition_controller.tables AS t (table_oid, policy_namespace, policy_name, schema_name, table_name, owner_name, database_oid, system_identifier, term, holder, acted_at) VALUES (16400, 'edgewatch', 'telemetry-points', 'public', 'telemetry_points', 'edgewatch', 16384, '7301234567890123456', pg_catalog.nextval('partition_controller.terms'), 'psql', pg_catalog.clock_timestamp()) ON CONFLICT (table_oid) DO UPDATE SET term = EXCLUDED.term, holder = EXCLUDED.holder, acted_at = EXCLUDED.acted_at, schema_name = EXCLUDED.schema_name, table_name = EXCLUDED.table_name WHERE t.policy_namespace = EXCLUDED.policy_namespace AND t.policy_name = EXCLUDED.policy_name AND (t.holder = EXCLUDED.holder OR t.acted_at < pg_catalog.clock_timestamp() - interval '2000 milliseconds') RETURNING t.term \gset partition_controller_
+INSERT INTO partition_controller.tables AS t (table_oid, policy_namespace, policy_name, schema_name, table_name, owner_name, database_oid, system_identifier, time_column, cluster_uid, retention_keep, retention_action, retention_due, term, holder, acted_at) VALUES (16400, 'edgewatch', 'telemetry-points', 'public', 'telemetry_points', 'edgewatch', 16384, '7301234567890123456', 'ts', NULL, '90d', 'Drop', '{}', pg_catalog.nextval('partition_controller.terms'), 'psql', pg_catalog.clock_timestamp()) ON CONFLICT (table_oid) DO UPDATE SET term = EXCLUDED.term, holder = EXCLUDED.holder, acted_at = EXCLUDED.acted_at, schema_name = EXCLUDED.schema_name, table_name = EXCLUDED.table_name, time_column = EXCLUDED.time_column, cluster_uid = EXCLUDED.cluster_uid, retention_keep = EXCLUDED.retention_keep, retention_action = EXCLUDED.retention_action, retention_due = EXCLUDED.retention_due WHERE t.policy_namespace = EXCLUDED.policy_namespace AND t.policy_name = EXCLUDED.policy_name AND (t.holder = EXCLUDED.holder OR t.acted_at < pg_catalog.clock_timestamp() - interval '2000 milliseconds') RETURNING t.term \gset partition_controller_
 COMMIT;
 
 -- divert new rows outside [2026-08-01T00:00:00Z, 2026-12-01T00:00:00Z) from the default partition to its successor "public"."telemetry_points_default_2"
