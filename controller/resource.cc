@@ -58,12 +58,15 @@ json PlanJson(const PolicyState& state) {
     steps += count;
     if (pending.size() < kMostKinds) pending.push_back({{"action", kind}, {"count", count}});
   }
-  // Also where it is empty: of a list that is left out after it had items, an API
-  // server of 1.20 may make null, and refuses that.
-  json plan = {{"steps", steps},
-               {"waiting", state.waiting},
-               {"needsAcknowledgement", state.needs_acknowledgement},
-               {"pending", std::move(pending)}};
+  const AtStake at_stake = state.at_stake.value_or(AtStake{});
+  // Also what is empty: of a list or an object that is left out after it had
+  // something in it, an API server of 1.20 may make null, and refuses that.
+  json plan = {
+      {"steps", steps},
+      {"waiting", state.waiting},
+      {"needsAcknowledgement", state.needs_acknowledgement},
+      {"atStake", {{"partitions", at_stake.partitions}, {"rows", at_stake.rows}, {"bytes", at_stake.bytes}}},
+      {"pending", std::move(pending)}};
   if (!state.plan_hash.empty()) plan["hash"] = state.plan_hash;
   return plan;
 }

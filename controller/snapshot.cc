@@ -38,6 +38,7 @@ void Observe(const Policy& policy, const Catalog& catalog, const Plan& plan, Pol
   state->waiting = static_cast<int>(plan.waiting.size());
   state->plan_hash = plan.hash;
   state->needs_acknowledgement = plan.needs_acknowledgement;
+  state->at_stake = plan.at_stake;
   state->partitioned = catalog.table && catalog.table->kind == Table::Kind::kPartitioned;
   state->rollups.clear();
   if (catalog.table) {

@@ -58,6 +58,7 @@ struct PolicyState {
   int waiting = 0;
   std::string plan_hash;
   bool needs_acknowledgement = false;
+  std::optional<AtStake> at_stake;
   Origin origin;  // of the policy that was looked at, also in vain
   std::vector<Condition> conditions;
   std::optional<Instant> last_run;

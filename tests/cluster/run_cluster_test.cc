@@ -200,6 +200,63 @@ TEST_F(RunInCluster, ShowsWhatIsDueUntilItIsDone) {
   EXPECT_EQ(Get(space_).at("status").at("plan").at("pending"), json::array()) << Get(space_).dump(1);
 }
 
+// A slip in a policy: nothing goes before somebody has copied the hash from the
+// status into an annotation; all else goes on.
+TEST_F(RunInCluster, WaitsForConsentToAShorterKeep) {
+  database_->Sql(
+      "DO $$ DECLARE m timestamptz := date_trunc('month', now(), 'UTC') - interval '4 months'; BEGIN EXECUTE "
+      "format('CREATE TABLE old PARTITION OF points FOR VALUES FROM (%L) TO (%L)', m, m + interval '1 "
+      "month'); INSERT INTO points SELECT m + interval '1 day', g FROM generate_series(1, 700) g; END $$; "
+      "ANALYZE old");
+  SetSecret(space_, uri_);
+  json policy = Policy(space_);
+  policy["spec"]["retention"] = {{"keep", "6mo"}, {"action", "Drop"}, {"undoWindow", "0h"}};
+  Apply(policy);
+  Start();
+  WaitUntilReady(space_);
+  EXPECT_EQ(Get(space_).at("status").at("plan").at("atStake").at("partitions"), 0);
+  EXPECT_EQ(Partitions(*database_), 10);  // six months, this one, two ahead and the default
+
+  policy["spec"]["retention"]["keep"] = "3mo";
+  policy["spec"]["partitioning"]["premake"] = 3;
+  Apply(policy);
+  ASSERT_TRUE(Becomes(space_, "Ready", "False AcknowledgementRequired")) << Get(space_).dump(1);
+  EXPECT_TRUE(Becomes(space_, "RetentionEnforced", "False AcknowledgementRequired"));
+  EXPECT_TRUE(Becomes(space_, "Stalled", "True AcknowledgementRequired"));
+  EXPECT_TRUE(Becomes(space_, "Covered", "True AsDeclared"));
+  EXPECT_EQ(Partitions(*database_), 11) << "partitions are made meanwhile";
+  const json held = Get(space_);
+  const json& plan = held.at("status").at("plan");
+  const auto hash = plan.at("hash").get<std::string>();
+  EXPECT_EQ(plan.at("needsAcknowledgement"), true);
+  EXPECT_EQ(plan.at("atStake").at("partitions"), 3);
+  EXPECT_EQ(plan.at("atStake").at("rows"), 700);
+  EXPECT_GT(plan.at("atStake").at("bytes"), 0);
+  const std::string command =
+      "kubectl annotate ppol points -n " + space_ + " --overwrite edgewatch.dev/acknowledge=";
+  EXPECT_THAT(held.dump(), HasSubstr("retention.keep is 3mo and was 6mo before"));
+  EXPECT_THAT(held.dump(), HasSubstr(command + hash));
+
+  const auto acknowledge = [&](const std::string& what) {
+    Server().MustKubectl(
+        {"annotate", "ppol", "points", "-n", space_, "--overwrite", "edgewatch.dev/acknowledge=" + what});
+  };
+  acknowledge("0123456789abcdef");
+  // It looks each second, and writes nothing while nothing changes.
+  const json version = Get(space_).at("metadata").at("resourceVersion");
+  std::this_thread::sleep_for(seconds(4));
+  EXPECT_EQ(Get(space_).at("metadata").at("resourceVersion"), version);
+  EXPECT_EQ(database_->Number("SELECT count(*) FROM old"), 700);
+
+  acknowledge(hash);
+  WaitUntilReady(space_);
+  EXPECT_EQ(database_->Value("SELECT to_regclass('old') IS NULL"), "t");
+  EXPECT_EQ(Partitions(*database_), 8);
+  EXPECT_TRUE(Becomes(space_, "RetentionEnforced", "True AsDeclared"));
+  EXPECT_EQ(Get(space_).at("status").at("plan").at("atStake").at("partitions"), 0);
+  EXPECT_EQ(database_->Value("SELECT retention_keep FROM partition_controller.tables"), "3mo");
+}
+
 TEST_F(RunInCluster, LeavesTheTableOfADeletedPolicyAsItIs) {
   SetSecret(space_, uri_);
   Apply(Policy(space_));
@@ -388,16 +445,13 @@ TEST_F(RunInCluster, AnUndeadLeaderRemovesNothing) {
       "UTC'); "
       "INSERT INTO points VALUES ('2020-01-15 UTC', 1)");
   SetSecret(space_, uri_);
-  json policy = Policy(space_);
-  Apply(policy);
-  Process& first = Start();
-  WaitUntilReady(space_);
-
   // Somebody reads: the removal has to wait for its lock.
   LiveDatabase reader(uri_);
   reader.Sql("BEGIN; SELECT count(*) FROM points_2020");
+  json policy = Policy(space_);
   policy["spec"]["retention"] = {{"keep", "90d"}, {"action", "Drop"}, {"undoWindow", "0h"}};
   Apply(policy);
+  Process& first = Start();
   ASSERT_TRUE(Eventually([&] {
     return database_->Number(
                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type "

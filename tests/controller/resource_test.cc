@@ -82,6 +82,7 @@ TEST(Status, SaysWhatTheBoardHas) {
     "observedGeneration": 3, "lastHandledReconcileAt": "now",
     "partitions": {"count": 7, "coveredUntil": "2027-03-01T00:00:00Z"},
     "plan": {"steps": 2, "waiting": 1, "needsAcknowledgement": false, "hash": "abc",
+             "atStake": {"partitions": 0, "rows": 0, "bytes": 0},
              "pending": [{"action": "create_partition", "count": 2}]},
     "conditions": [
       {"type": "Ready", "status": "True", "reason": "AsDeclared", "message": "Fine.", "observedGeneration": 3,
@@ -89,6 +90,18 @@ TEST(Status, SaysWhatTheBoardHas) {
       {"type": "Stalled", "status": "False", "reason": "AsDeclared", "message": "Fine.", "observedGeneration": 3,
        "lastTransitionTime": "2026-11-05T12:00:00Z"}]})"))
       << status.dump(2);
+}
+
+TEST(Status, SaysWhatWaitsForConsent) {
+  const Resource resource = ReadResource(Object());
+  PolicyState state = Looked(resource);
+  state.plan_hash = "abc";
+  state.needs_acknowledgement = true;
+  state.at_stake = {2, 1'800'000, 800'000'000};
+  const json plan = StatusFor(resource, &state, resource.status, kNoon)->at("plan");
+  EXPECT_EQ(plan.at("hash"), "abc");
+  EXPECT_EQ(plan.at("needsAcknowledgement"), true);
+  EXPECT_EQ(plan.at("atStake"), json::parse(R"({"partitions": 2, "rows": 1800000, "bytes": 800000000})"));
 }
 
 // kubectl wait relies on it.
