@@ -174,6 +174,17 @@ bool MustRecord(const Convergence& result) {
          });
 }
 
+// Whether there is something on the table that works on without a policy:
+// triggers, or the fence of a conversion.
+bool HasTraces(const Catalog& catalog) {
+  if (!catalog.table) return false;
+  const std::vector<RollupState>& rollups = catalog.table->rollups;
+  const std::optional<Conversion>& conversion = catalog.table->conversion;
+  return std::any_of(rollups.begin(), rollups.end(),
+                     [](const RollupState& state) { return state.state != RollupState::State::kNone; }) ||
+         (conversion && conversion->state != Conversion::State::kConverted);
+}
+
 void Record(Session& session, const Policy& policy, const Conduct& conduct, Convergence* result) {
   if (!MustRecord(*result) || (conduct.leads && !conduct.leads())) return;
   if (result->last.catalog.server.bookkeeping_version < kBookkeepingVersion) {
@@ -220,6 +231,10 @@ std::optional<Failure> SayFarewell(Session& session, const Policy& policy, const
   const std::vector<Catalog> catalogs = conduct.operations.read(session, {&policy}, now);
   if (catalogs.size() != 1) return std::nullopt;
   const Plan plan = MakeFarewell(policy, catalogs.front(), now);
+  if (plan.StopsEverything() && HasTraces(catalogs.front())) {
+    // Forgotten now, nobody would ever remove them.
+    return Failure{plan.refusals.front().code, plan.refusals.front().message, true};
+  }
   if (plan.steps.empty()) return std::nullopt;
   const ExecutorHooks hooks = HooksFor(conduct);
   RunOutcome outcome = conduct.operations.execute(session, policy, catalogs.front(), plan, conduct.holder,

@@ -198,6 +198,11 @@ Plan MakePlan(const Policy& policy, const Catalog& catalog, const Now& now, cons
 
 Plan MakeFarewell(const Policy& policy, const Catalog& catalog, const Now& now) {
   Planning planning(policy, catalog, now);
+  // Another table by now, or another policy's: nothing of ours is on it.
+  const std::optional<Ownership>& keeper = planning.table.ownership;
+  if (!keeper || keeper->policy_namespace != policy.name_space || keeper->policy_name != policy.name) {
+    return std::move(planning.plan);
+  }
   Preflight(planning, catalog, now);
   if (planning.plan.StopsEverything()) return std::move(planning.plan);
   if (planning.table.kind == Table::Kind::kPartitioned) {

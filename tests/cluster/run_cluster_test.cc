@@ -272,6 +272,63 @@ TEST_F(RunInCluster, LeavesTheTableOfADeletedPolicyAsItIs) {
   EXPECT_EQ(database_->Partitions("points"), kept);
 }
 
+// Deleted while no controller ran: the next one removes the triggers of the
+// rollup from the table, and nothing else; and nothing at all from tables that it
+// never looked after.
+TEST_F(RunInCluster, FreesTheTableOfAPolicyThatWasDeletedMeanwhile) {
+  SetSecret(space_, uri_);
+  database_->Sql(
+      "CREATE TABLE alarms (ts timestamptz NOT NULL, v int) PARTITION BY RANGE (ts); CREATE TABLE theirs (ts "
+      "timestamptz NOT NULL); CREATE TABLE of_a_file (ts timestamptz NOT NULL)");
+  json policy = Policy(space_);
+  policy["spec"]["rollups"] = {{{"name", "daily"},
+                                {"interval", "1d"},
+                                {"table", "daily"},
+                                {"dimensions", {"v"}},
+                                {"source", {{"columns", {"v"}}}}}};
+  Apply(policy);
+  json other = Policy(space_);
+  other["metadata"]["name"] = "alarms";
+  other["spec"]["table"]["name"] = "alarms";
+  Apply(other);
+  const auto triggers = [&] {
+    return database_->Number(
+        "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal AND tgparentid = 0 AND tgrelid = "
+        "'points'::regclass");
+  };
+  const auto on_record = [&](const std::string& table) {
+    return database_->Number("SELECT count(*) FROM partition_controller.tables WHERE table_name = '" + table +
+                             "'");
+  };
+  Process& first = Start();
+  WaitUntilReady(space_);
+  ASSERT_TRUE(Eventually([&] { return triggers() > 0 && on_record("alarms") == 1; }));
+  first.Signal(SIGTERM);
+  ASSERT_EQ(first.Wait(), 0);
+  // The same bookkeeping serves another cluster, and policies from files.
+  database_->Sql(
+      "INSERT INTO partition_controller.tables (table_oid, policy_namespace, policy_name, schema_name, "
+      "table_name, owner_name, database_oid, system_identifier, term, holder, acted_at, time_column, "
+      "cluster_uid) SELECT t.name::regclass, '" +
+      space_ +
+      "', t.name, 'public', t.name, owner_name, database_oid, system_identifier, 1, 'x', now(), 'ts', t.uid "
+      "FROM partition_controller.tables, (VALUES ('theirs', 'another'), ('of_a_file', NULL)) AS t (name, "
+      "uid) WHERE table_name = 'alarms'");
+  const auto kept = database_->Partitions("points");
+  Server().MustKubectl({"delete", "ppol", "points", "-n", space_, "--timeout=10s"});
+  EXPECT_GT(triggers(), 0) << "nobody is there";
+
+  Process& second = Start();
+  EXPECT_TRUE(Eventually([&] { return on_record("points") == 0; })) << second.Err();
+  EXPECT_EQ(triggers(), 0);
+  EXPECT_EQ(database_->Partitions("points"), kept);
+  EXPECT_EQ(database_->Value("SELECT to_regclass('daily') IS NOT NULL"), "t") << "the rollup's table stays";
+  EXPECT_EQ(on_record("alarms"), 1);
+  EXPECT_EQ(on_record("theirs"), 1);
+  EXPECT_EQ(on_record("of_a_file"), 1);
+  database_->Sql("INSERT INTO points VALUES (now(), 1)");
+}
+
 TEST_F(RunInCluster, WaitsForASecretAndFollowsIt) {
   Apply(Policy(space_));
   Start();

@@ -55,6 +55,9 @@ class FakeDatabase {
   // "execute NAME" or "release NAME"; may throw.
   std::function<void(const std::string&)> before = [](const std::string&) {};
 
+  // The policies on record.
+  std::vector<Policy> kept;
+
   Connector connector() {
     return [this](const ConnectionSpec&) {
       Note("connect");
@@ -76,6 +79,10 @@ class FakeDatabase {
       }
       table.ownership->agreed = plan.agrees;
       return true;
+    };
+    operations.kept = [this](Session&, const Policy&, const std::string& lease_uid) {
+      Note("kept " + lease_uid);
+      return kept;
     };
     operations.read = [this](Session&, const std::vector<const Policy*>& policies, const Now&) {
       std::string what = "read";

@@ -541,6 +541,24 @@ TEST_F(RestoredCopy, KeepsEverythingUntilSomebodyHasLooked) {
   EXPECT_EQ(TroubleWith(ConvergeOn(copy_, policy_, kThen)), "");
 }
 
+// What is on record in a copy was looked after elsewhere: no controller takes its
+// tables for those of policies that were deleted, whatever became of the originals.
+TEST_F(RestoredCopy, HasNoOrphans) {
+  policy_.origin.cluster = "lease-1";
+  EXPECT_EQ(TroubleWith(ConvergeOn(uri_, policy_, kThen)), "");
+  const auto original = ConnectPostgres(uri_);
+  const std::vector<Policy> kept = ReadKept(*original, policy_, "lease-1");
+  ASSERT_EQ(kept.size(), 1U);
+  EXPECT_EQ(kept[0].name, policy_.name);
+  EXPECT_EQ(kept[0].table, policy_.table);
+  EXPECT_EQ(kept[0].time_column, "ts");
+  EXPECT_THAT(ReadKept(*original, policy_, "lease-2"), IsEmpty());
+  EXPECT_THAT(ReadKept(*original, policy_, ""), IsEmpty());
+  database_->Sql("UPDATE partition_controller.tables SET cluster_uid = 'lease-1', time_column = 'ts'");
+  const auto copy = ConnectPostgres(copy_);
+  EXPECT_THAT(ReadKept(*copy, policy_, "lease-1"), IsEmpty());
+}
+
 TEST_F(RestoredCopy, AConsentIsForOnePlan) {
   const std::string hash = See(copy_, policy_, kThen).plan.hash;
   Policy stricter = policy_;
