@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "controller/connection.h"
+#include "controller/events.h"
 #include "controller/log.h"
 #include "controller/worker.h"
 
@@ -436,6 +437,12 @@ void Worker::Finish(const Job& job, const Convergence& result, Instant began) {
     state.failures = entry->failures;
     state.last_run = now;
     state.next_run = next;
+    for (const StepOutcome& step : result.steps) {
+      const std::optional<EventNote> done = EventOf(job.policy, step);
+      if (!done) continue;
+      state.last_action = done->note;
+      state.last_action_at = now;
+    }
   });
   const std::string refusals = Refusals(last.plan);
   if (refusals != entry->refused) {

@@ -19,7 +19,10 @@ constexpr std::size_t kMaxCuts = 5'000;
 // Where the table stands before anything is done.
 void LookAhead(Planning& planning) {
   Outlook& outlook = planning.plan.outlook;
-  if (planning.cutoff) outlook.cutoff = planning.Utc(*planning.cutoff);
+  if (planning.cutoff) {
+    outlook.cutoff = planning.Utc(*planning.cutoff);
+    outlook.expired_until = planning.Utc(PeriodStart(*planning.cutoff, planning.calendar));
+  }
   if (planning.table.kind != Table::Kind::kPartitioned) return;
   outlook.horizon = planning.Utc(Horizon(planning));
   const Bound now = Bound::At(planning.key_now);
@@ -45,6 +48,9 @@ void LookAhead(Planning& planning) {
       if (planning.enabled && !outlook.overdue_since) outlook.overdue_since = planning.Utc(due);
     } else {
       planning.WakeAt(planning.Utc(due));
+      if (planning.enabled) {
+        planning.Foresee(planning.Utc(due), QuoteName(partition.schema, partition.name) + " expires");
+      }
       break;
     }
   }
@@ -72,6 +78,16 @@ std::vector<std::string> NamesMadeBy(const Action& action) {
     }
   }
   return names;
+}
+
+// What only waits for a moment that is known.
+void ForeseeWaiting(Planning& planning) {
+  for (const Waiting& waiting : planning.plan.waiting) {
+    if (!waiting.until) continue;
+    // Its cutoff moves with the clock.
+    const bool rows = std::holds_alternative<DeleteExpiredRows>(waiting.action);
+    planning.Foresee(*waiting.until, rows ? "delete expired rows" : Describe(waiting.action, planning.table));
+  }
 }
 
 }  // namespace
@@ -118,6 +134,11 @@ void Planning::Refuse(std::string code, std::string message, std::string remedy,
 void Planning::WakeAt(Instant instant) {
   if (instant <= at) return;
   plan.wake_at = plan.wake_at ? std::min(*plan.wake_at, instant) : instant;
+}
+
+void Planning::Foresee(Instant instant, std::string what) {
+  if (instant <= at || (plan.next && plan.next->at <= instant)) return;
+  plan.next = {instant, std::move(what)};
 }
 
 std::string Planning::Name() const { return QuoteName(table.schema, table.name); }
@@ -193,6 +214,7 @@ Plan MakePlan(const Policy& policy, const Catalog& catalog, const Now& now, cons
   if (!partitioned || !back) Rollups(planning);
   Retire(planning, consent);
   if (partitioned) Maintain(planning);
+  ForeseeWaiting(planning);
   return std::move(planning.plan);
 }
 

@@ -48,7 +48,17 @@ struct Outlook {
   Instant horizon{};                       // where the premade periods should end
   std::optional<Instant> cutoff;           // rows before it are expired
   std::optional<Instant> overdue_since;    // when the oldest partition still attached became due
+  // What ends by then has expired: where the period begins that the cutoff lies
+  // in, so that it moves with the calendar and not with the clock.
+  std::optional<Instant> expired_until;
   bool operator==(const Outlook&) const = default;
+};
+
+// What happens by itself next, if nothing is due now.
+struct Upcoming {
+  Instant at{};      // UTC
+  std::string what;  // for people; names nothing that moves with the clock
+  bool operator==(const Upcoming&) const = default;
 };
 
 // What waits for consent.  Rows and bytes are estimates, as of the last VACUUM or
@@ -66,6 +76,7 @@ struct Plan {
   std::vector<Waiting> waiting;
   std::vector<std::string> advice;
   std::optional<Instant> wake_at;  // UTC: when the answer changes by itself
+  std::optional<Upcoming> next;
   // Over the policy and the partitions to be removed (oid and bounds), for
   // --acknowledge.  Empty: nothing would be removed.
   std::string hash;

@@ -35,6 +35,9 @@ struct Planning {
   // The plan may be asked again at `instant` (UTC), if that lies ahead.
   void WakeAt(Instant instant);
 
+  // Something happens then (UTC), if that lies ahead; the first one counts.
+  void Foresee(Instant instant, std::string what);
+
   std::string Name() const;  // the table's, quoted
   // Names that are, or were in the course of this plan, somebody's.
   const std::set<std::string>& TakenNames() const;

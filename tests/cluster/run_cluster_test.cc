@@ -159,6 +159,12 @@ TEST_F(RunInCluster, HoldsATableAsItsResourceDeclares) {
   EXPECT_EQ(policy.at("status").at("observedGeneration"), 1);
   EXPECT_EQ(policy.at("status").at("partitions").at("count"), 4);
 
+  EXPECT_THAT(policy.at("status").at("lastAction").get<std::string>(), HasSubstr("create "));
+  EXPECT_THAT(policy.at("status").at("nextAction").get<std::string>(), HasSubstr("create a partition for ["));
+  EXPECT_EQ(policy.at("status").at("nextActionTime"),
+            database_->Value("SELECT to_char(date_trunc('month', now() AT TIME ZONE 'UTC') + interval '1 "
+                             "month', 'YYYY-MM-DD') || 'T00:00:00Z'"));
+
   const auto described = [&] { return Server().MustKubectl({"describe", "ppol", "points", "-n", space_}); };
   EXPECT_TRUE(Eventually(
       [&] { return described().find("The table is as the policy declares") != std::string::npos; }));

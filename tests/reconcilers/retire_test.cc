@@ -139,6 +139,9 @@ TEST_F(Retire, TheUndoWindowHolds) {
   EXPECT_THAT(waiting.steps, IsEmpty());
   EXPECT_THAT(Reasons(waiting), testing::Each("in its undo window"));
   EXPECT_EQ(waiting.wake_at, sys_days(2026y / 11 / 23) + 20h + 31min);
+  ASSERT_TRUE(waiting.next);
+  EXPECT_EQ(waiting.next->at, *waiting.wake_at);
+  EXPECT_THAT(waiting.next->what, HasSubstr("drop detached table"));
   world_.SetNow(kNow + hours(24) - 1us);
   EXPECT_THAT(world_.MakePlan().steps, IsEmpty());
   world_.SetNow(kNow + hours(24));
