@@ -211,9 +211,15 @@ class Reader {
   void ReadBookkeeping() {
     if (!bookkeeping_) return;
     const std::string oids = ArrayOf(oids_);
+    // Earlier releases recorded no retention; what an upgrade makes of their rows
+    // is said before it as well.
+    const bool recorded = catalogs_.front().server.bookkeeping_version >= 4;
     const Result keepers = session_.Query(
         "SELECT table_oid, policy_namespace, policy_name, owner_name, database_oid, system_identifier, term, "
-        "(extract(epoch FROM analyzed_at) * 1000000)::bigint FROM partition_controller.tables");
+        "(extract(epoch FROM analyzed_at) * 1000000)::bigint, " +
+        (recorded ? std::string("retention_keep, retention_action, pg_catalog.to_json(retention_due::text[])")
+                  : "NULL, " + QuoteLiteral(kUnrecorded) + ", NULL") +
+        " FROM partition_controller.tables");
     for (const Row& row : keepers.rows) {
       Ownership keeper;
       keeper.table = ToOid(row[0]);
@@ -224,6 +230,12 @@ class Reader {
       keeper.system_identifier = Text(row[5]);
       keeper.term = Number(row[6]);
       if (row[7]) keeper.analyzed_at = Micros(row[7]);
+      if (row[9]) {
+        AgreedRetention& agreed = keeper.agreed.emplace();
+        agreed.keep = Text(row[8]);
+        agreed.action = Text(row[9]);
+        for (const std::string& oid : Strings(row[10])) agreed.due.push_back(ToOid(oid));
+      }
       ForTable(keeper.table, [&](Table& table) { table.ownership = keeper; });
       const auto policy = std::make_pair(keeper.policy_namespace, keeper.policy_name);
       former_.emplace(policy, keeper);

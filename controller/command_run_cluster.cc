@@ -1,6 +1,7 @@
 // run --kubernetes: follows the PartitionPolicy objects of a cluster, hands them
 // to the controller, and writes back how they fare.
 
+#include <algorithm>
 #include <atomic>
 #include <random>
 #include <set>
@@ -38,7 +39,8 @@ struct Wanted {
   std::set<ObjectKey> secrets;
 };
 
-Wanted Gather(const ResourceStore::Resources& resources) {
+// `lease_uid` is the Lease's under which they are looked after.
+Wanted Gather(const ResourceStore::Resources& resources, const std::string& lease_uid) {
   Wanted wanted;
   for (const auto& [key, resource] : resources) {
     if (!resource->policy) {
@@ -46,6 +48,7 @@ Wanted Gather(const ResourceStore::Resources& resources) {
       continue;
     }
     wanted.policies.push_back(*resource->policy);
+    wanted.policies.back().origin.cluster = lease_uid;
     if (const auto& ref = resource->policy->connection.secret_ref) {
       wanted.secrets.insert({ref->name_space, ref->name});
     }
@@ -64,19 +67,21 @@ class ClusterRun {
         cluster_(credentials_, around.clock, KubernetesCluster::Limits(), Counting()),
         lease_cluster_(credentials_, around.clock, kLeaseLimits, Counting()),
         events_(cluster_, around.clock, around.holder),
-        controller_({.clock = around.clock,
-                     .board = board_,
-                     .metrics = metrics_,
-                     .connect = [this](const ConnectionSpec& spec) { return Connect(spec); },
-                     .operations = around.operations,
-                     .acknowledged = options.acknowledged,
-                     .holder = around.holder,
-                     .seed = std::random_device{}(),
-                     .leads = [this] { return Leads(); },
-                     .on_step =
-                         [this](const Policy& policy, const StepOutcome& step) {
-                           if (auto event = EventOf(policy, step)) events_.Record(*std::move(event));
-                         }}),
+        controller_(
+            {.clock = around.clock,
+             .board = board_,
+             .metrics = metrics_,
+             .connect = [this](const ConnectionSpec& spec) { return Connect(spec); },
+             .operations = around.operations,
+             .acknowledged = options.acknowledged,
+             .holder = around.holder,
+             .seed = std::random_device{}(),
+             .leads = [this] { return Leads(); },
+             .gone = [this](const PolicyKey& key, const std::stop_token& stop) { return IsGone(key, stop); },
+             .on_step =
+                 [this](const Policy& policy, const StepOutcome& step) {
+                   if (auto event = EventOf(policy, step)) events_.Record(*std::move(event));
+                 }}),
         secrets_(cluster_, around.clock, [this](const ObjectKey& key) {
           Log(Severity::kInfo, "Secret has changed",
               {{"secret", key.name}, {"secret_namespace", key.name_space}});
@@ -179,12 +184,39 @@ class ClusterRun {
     return informers_.empty() ? "just started" : "";
   }
 
+  // Whether a policy was deleted.  That it is missing from a complete list is not
+  // enough: the server itself must say so, and must know what policies are (it
+  // answers 404 as well when it has lost the definition).
+  std::optional<bool> IsGone(const PolicyKey& key, const std::stop_token& stop) {
+    const std::vector<std::string>& followed = options_.namespaces;
+    if (!followed.empty() && std::find(followed.begin(), followed.end(), key.name_space) == followed.end()) {
+      return false;  // not ours to say
+    }
+    if (!Unsynced().empty() || !Leads()) return std::nullopt;
+    if (store_.Get().contains(key)) return false;
+    try {
+      const std::string path = PoliciesPath(key.name_space);
+      try {
+        cluster_.Call({ClusterRequest::Verb::kGet, path + "/" + key.name, ""}, stop);
+        return false;
+      } catch (const ClusterError& error) {
+        if (error.kind() != ClusterError::Kind::kNotFound) throw;
+      }
+      cluster_.Call({ClusterRequest::Verb::kGet, path + "?limit=1", ""}, stop);
+      return true;
+    } catch (const ClusterError& error) {
+      Log(Severity::kWarning, "Could not learn whether a policy still exists",
+          {{"policy", key.name}, {"policy_namespace", key.name_space}, {"error", error.what()}});
+      return std::nullopt;
+    }
+  }
+
   void Turn() {
     if (!Unsynced().empty()) return;
     const ResourceStore::Resources resources = store_.Get();
     if (!synced_ || resources != given_) {
       given_ = resources;
-      const Wanted wanted = Gather(resources);
+      const Wanted wanted = Gather(resources, leader_->lease_uid());
       board_.SetSpecs(static_cast<int>(wanted.unclear.size()), true);
       secrets_.SetSecrets(wanted.secrets);
       controller_.SetPolicies(wanted.policies, wanted.unclear);

@@ -154,6 +154,47 @@ class Rounds {
   bool changed_ = false;  // the last round did more than routine
 };
 
+// Whether a retention that differs from the one on record is agreed to while
+// nothing is done that would record it: the first one of a table that needs
+// nothing, or a longer `keep`, so that it takes consent to shorten it again.
+bool MustRecord(const Convergence& result) {
+  const Plan& plan = result.last.plan;
+  const std::optional<Table>& table = result.last.catalog.table;
+  if (!plan.steps.empty() || result.failure || result.stopped || result.stood_back) return false;
+  if (!plan.agrees || !table) return false;
+  if (!table->ownership || !table->ownership->agreed) return true;
+  const AgreedRetention& known = *table->ownership->agreed;
+  const std::vector<Oid>& due = plan.agrees->due;
+  // Of those on record, some are gone by now: that goes without saying.
+  return plan.agrees->keep != known.keep || plan.agrees->action != known.action ||
+         std::any_of(due.begin(), due.end(), [&](Oid oid) {
+           return std::find(known.due.begin(), known.due.end(), oid) == known.due.end();
+         });
+}
+
+// Whether there is something on the table that works on without a policy:
+// triggers, or the fence of a conversion.
+bool HasTraces(const Catalog& catalog) {
+  if (!catalog.table) return false;
+  const std::vector<RollupState>& rollups = catalog.table->rollups;
+  const std::optional<Conversion>& conversion = catalog.table->conversion;
+  return std::any_of(rollups.begin(), rollups.end(),
+                     [](const RollupState& state) { return state.state != RollupState::State::kNone; }) ||
+         (conversion && conversion->state != Conversion::State::kConverted);
+}
+
+void Record(Session& session, const Policy& policy, const Conduct& conduct, Convergence* result) {
+  if (!MustRecord(*result) || (conduct.leads && !conduct.leads())) return;
+  if (result->last.catalog.server.bookkeeping_version < kBookkeepingVersion) {
+    conduct.operations.migrate(session, policy);
+    // What is on record of this table may have become readable only now.
+    result->last = LookAt(session, policy, conduct, CountRemovals(result->steps));
+    if (!MustRecord(*result)) return;
+  }
+  // Somebody else at work on the table records it in turn.
+  conduct.operations.record(session, policy, result->last.catalog, result->last.plan, conduct.holder);
+}
+
 }  // namespace
 
 int CountRemovals(const std::vector<StepOutcome>& steps) {
@@ -195,6 +236,10 @@ std::optional<Failure> SayFarewell(Session& session, const Policy& policy, const
   const std::vector<Catalog> catalogs = conduct.operations.read(session, {&policy}, now);
   if (catalogs.size() != 1) return std::nullopt;
   const Plan plan = MakeFarewell(policy, catalogs.front(), now);
+  if (plan.StopsEverything() && HasTraces(catalogs.front())) {
+    // Forgotten now, nobody would ever remove them.
+    return Failure{plan.refusals.front().code, plan.refusals.front().message, true};
+  }
   if (plan.steps.empty()) return std::nullopt;
   const ExecutorHooks hooks = HooksFor(conduct);
   RunOutcome outcome = conduct.operations.execute(session, policy, catalogs.front(), plan, conduct.holder,
@@ -208,9 +253,10 @@ std::optional<Failure> SayFarewell(Session& session, const Policy& policy, const
 Convergence Converge(Session& session, const Policy& policy, Situation first, const Conduct& conduct) {
   Convergence result;
   result.last = std::move(first);
-  if (result.last.plan.steps.empty() || !MayAct(policy)) return result;
+  if (!MayAct(policy)) return result;
   try {
-    Rounds(session, policy, conduct, &result).Run();
+    if (!result.last.plan.steps.empty()) Rounds(session, policy, conduct, &result).Run();
+    Record(session, policy, conduct, &result);
   } catch (const DatabaseError& error) {
     if (conduct.stop.stop_requested()) {
       result.stopped = true;

@@ -14,6 +14,7 @@
 #include "controller/catalog_reader.h"
 #include "controller/clock.h"
 #include "controller/executor.h"
+#include "controller/orphans.h"
 
 namespace partition_controller {
 
@@ -31,6 +32,9 @@ struct Operations {
       execute = ExecutePlan;
   std::function<void(Session&, const Policy&)> release = Release;
   std::function<bool(Session&, const Policy&, const Catalog&, const std::string&)> take_over = TakeOver;
+  std::function<bool(Session&, const Policy&, const Catalog&, const Plan&, const std::string&)> record =
+      RecordAgreed;
+  std::function<std::vector<Policy>(Session&, const Policy&, const std::string&)> kept = ReadKept;
 };
 
 // What was seen, and what follows from it.
@@ -86,7 +90,7 @@ Situation LookAt(Session& session, const Policy& policy, const Conduct& conduct,
 bool MayAct(const Policy& policy);
 
 // Ends what must not stay half done when `policy` is deleted.  Nothing if that
-// went well.  Throws DatabaseError.
+// went well, and the bookkeeping may forget the table.  Throws DatabaseError.
 std::optional<Failure> SayFarewell(Session& session, const Policy& policy, const Conduct& conduct);
 
 // `first` was seen a moment ago.  Never throws for what the database does.

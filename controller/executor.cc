@@ -197,11 +197,13 @@ class Runner {
         hooks_(hooks) {}
 
   // False: another controller is at work on the table.
-  bool TakeOver(const std::string& holder, bool accept_identity) {
+  bool TakeOver(const std::string& holder, bool accept_identity,
+                const std::optional<AgreedRetention>& agreed) {
     Open open(session_, policy_);
     session_.Query(Timeout("lock_timeout", policy_.locks.timeout));
     const std::int64_t seen = table_.ownership ? table_.ownership->term : 0;
-    const Result claimed = session_.Query(ClaimSql(policy_, table_, server_, holder, accept_identity, seen));
+    const Result claimed =
+        session_.Query(ClaimSql(policy_, table_, server_, holder, accept_identity, agreed, seen));
     if (claimed.rows.empty()) return false;
     term_ = std::stoll(claimed.rows[0][0].value());
     open.Commit();
@@ -545,7 +547,13 @@ void Release(Session& session, const Policy& policy) {
 
 bool TakeOver(Session& session, const Policy& policy, const Catalog& catalog, const std::string& holder) {
   const ExecutorHooks none;
-  return Runner(session, policy, catalog, {}, none).TakeOver(holder, false);
+  return Runner(session, policy, catalog, {}, none).TakeOver(holder, false, std::nullopt);
+}
+
+bool RecordAgreed(Session& session, const Policy& policy, const Catalog& catalog, const Plan& plan,
+                  const std::string& holder) {
+  const ExecutorHooks none;
+  return Runner(session, policy, catalog, {}, none).TakeOver(holder, plan.accepts_identity, plan.agrees);
 }
 
 RunOutcome ExecutePlan(Session& session, const Policy& policy, const Catalog& catalog, const Plan& plan,
@@ -555,7 +563,7 @@ RunOutcome ExecutePlan(Session& session, const Policy& policy, const Catalog& ca
   Runner runner(session, policy, catalog, stop, hooks);
   const Step* current = nullptr;
   try {
-    if (!runner.TakeOver(holder, plan.accepts_identity)) {
+    if (!runner.TakeOver(holder, plan.accepts_identity, plan.agrees)) {
       run.stood_back = true;
       return run;
     }

@@ -69,6 +69,10 @@ RunOutcome ExecutePlan(Session& session, const Policy& policy, const Catalog& ca
 // refused from here on.  False: it was taken over since `catalog` was read.
 // Throws DatabaseError.  REQUIRES: the catalog has a table
 bool TakeOver(Session& session, const Policy& policy, const Catalog& catalog, const std::string& holder);
+// The same, and records the retention that `plan` agrees to: for a plan that
+// has no steps to do so.
+bool RecordAgreed(Session& session, const Policy& policy, const Catalog& catalog, const Plan& plan,
+                  const std::string& holder);
 
 // A database error as the failure of a run.
 Failure FailureOf(const DatabaseError& error, const Policy& policy);

@@ -92,6 +92,11 @@ bool Election::Leads(Instant steady) const {
   return holder_ == identity_ && renewed_ && steady < *renewed_ + terms_.renew;
 }
 
+std::string Election::lease_uid() const {
+  if (!lease_ || !lease_->is_object() || !lease_->contains("metadata")) return "";
+  return TextOf(lease_->at("metadata"), "uid");
+}
+
 Leader::Leader(Cluster& cluster, std::string identity, std::string name_space, std::string name,
                std::function<void()> on_change, LeaseTerms terms)
     : cluster_(cluster),
@@ -105,6 +110,11 @@ Leader::Leader(Cluster& cluster, std::string identity, std::string name_space, s
 bool Leader::Leads() const {
   const MutexLock lock(mutex_);
   return election_.Leads(Steady());
+}
+
+std::string Leader::lease_uid() const {
+  const MutexLock lock(mutex_);
+  return election_.lease_uid();
 }
 
 std::string Leader::problem() const {

@@ -54,6 +54,8 @@ class Election {
   // Whether it is ours, and was renewed lately enough.
   bool Leads(Instant steady) const;
   const std::string& holder() const { return holder_; }
+  // metadata.uid of the Lease that was seen last; empty if there is none.
+  std::string lease_uid() const;
 
  private:
   const std::string identity_;
@@ -77,6 +79,10 @@ class Leader {
 
   // Asks no one: it can be relied on when the API server is away as well.
   bool Leads() const;
+
+  // The uid of the Lease.  It stays the same as long as this process leads, and
+  // for its successors until somebody deletes the Lease.
+  std::string lease_uid() const;
 
   // What keeps it from taking part; empty: nothing.
   std::string problem() const;

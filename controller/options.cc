@@ -112,12 +112,14 @@ class Parser {
                         "Examples:\n"
                         "  partition-controller plan --spec policy.yaml\n"
                         "  partition-controller plan --spec policy.yaml -o sql > changes.sql\n"
-                        "  partition-controller plan --spec policy.yaml --now 2027-01-01T00:00:00Z\n");
+                        "  partition-controller plan --spec policy.yaml --now 2027-01-01T00:00:00Z\n"
+                        "  partition-controller plan --spec policy.yaml --acknowledge 3f9c0a5b\n");
     AddSpec(sub);
     sub->add_option("-o,--output", output_, "text, json, or sql (a script for psql)")
         ->type_name("FORMAT")
         ->check(CLI::IsMember({"text", "json", "sql"}));
     AddNow(sub);
+    AddAcknowledge(sub);
     AddColour(sub);
   }
 

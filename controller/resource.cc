@@ -18,6 +18,7 @@ constexpr const char* kManager = "partition-controller";
 constexpr std::size_t kLongestToken = 256;
 constexpr std::size_t kLongestHash = 128;
 constexpr std::size_t kMostKinds = 64;
+constexpr std::size_t kLongestAction = 1024;
 
 // The whole seconds that Kubernetes keeps of a time.
 std::string Time(Instant instant) { return ToString(std::chrono::floor<std::chrono::seconds>(instant)); }
@@ -56,14 +57,58 @@ json PlanJson(const PolicyState& state) {
     steps += count;
     if (pending.size() < kMostKinds) pending.push_back({{"action", kind}, {"count", count}});
   }
-  // Also where it is empty: of a list that is left out after it had items, an API
-  // server of 1.20 may make null, and refuses that.
-  json plan = {{"steps", steps},
-               {"waiting", state.waiting},
-               {"needsAcknowledgement", state.needs_acknowledgement},
-               {"pending", std::move(pending)}};
+  const AtStake at_stake = state.at_stake.value_or(AtStake{});
+  // Also what is empty: of a list or an object that is left out after it had
+  // something in it, an API server of 1.20 may make null, and refuses that.
+  json plan = {
+      {"steps", steps},
+      {"waiting", state.waiting},
+      {"needsAcknowledgement", state.needs_acknowledgement},
+      {"atStake", {{"partitions", at_stake.partitions}, {"rows", at_stake.rows}, {"bytes", at_stake.bytes}}},
+      {"pending", std::move(pending)}};
   if (!state.plan_hash.empty()) plan["hash"] = state.plan_hash;
   return plan;
+}
+
+json RollupsJson(const PolicyState& state) {
+  json rollups = json::array();
+  for (const RollupFigures& rollup : state.rollups) {
+    json& one = rollups.emplace_back(json{{"name", rollup.name}, {"state", rollup.state}});
+    if (rollup.percent && rollup.state == "Filling") one["percent"] = *rollup.percent;
+  }
+  for (const std::string& name : state.paused_rollups) {
+    rollups.push_back({{"name", name}, {"state", "Paused"}});
+  }
+  return rollups;
+}
+
+// As the schema takes it.
+std::string Shortened(const std::string& text) {
+  std::string shown = Printable(text);
+  if (shown.size() <= kLongestAction) return shown;
+  std::size_t end = kLongestAction - 3;
+  while ((static_cast<unsigned char>(shown[end]) & 0xC0) == 0x80) --end;  // not inside a character
+  return shown.substr(0, end) + "...";
+}
+
+// What is known from before, where this look has nothing newer: the last thing
+// that was done, perhaps by another process, and the rollups.
+void KeepHistory(const PolicyState* state, const json& there, json* status) {
+  if (state != nullptr && state->last_action_at) {
+    (*status)["lastAction"] = Shortened(state->last_action);
+    (*status)["lastActionTime"] = Time(*state->last_action_at);
+  } else {
+    for (const char* field : {"lastAction", "lastActionTime"}) {
+      if (const std::string before = TextOf(there, field); !before.empty()) (*status)[field] = before;
+    }
+  }
+  // Always there, as PlanJson says.
+  json& rollups = (*status)["rollups"] = json::array();
+  if (state != nullptr && state->observed) {
+    rollups = RollupsJson(*state);
+  } else if (there.is_object() && there.contains("rollups") && there.at("rollups").is_array()) {
+    rollups = there.at("rollups");
+  }
 }
 
 }  // namespace
@@ -124,6 +169,7 @@ std::optional<json> StatusFor(const Resource& resource, const PolicyState* state
   status["observedGeneration"] = generation;
   if (!resource.policy) {
     status["conditions"] = ConditionsJson(Invalid(resource.problems), generation, there, now);
+    KeepHistory(nullptr, there, &status);
     return status;
   }
   // What is on the board may still be of an older generation, or of an object
@@ -134,6 +180,7 @@ std::optional<json> StatusFor(const Resource& resource, const PolicyState* state
   }
   if (!state->origin.requested_at.empty()) status["lastHandledReconcileAt"] = state->origin.requested_at;
   status["conditions"] = ConditionsJson(state->conditions, generation, there, now);
+  KeepHistory(state, there, &status);
   if (!state->observed) return status;
   if (state->partitioned) {
     status["partitions"]["count"] = state->partitions;
@@ -144,6 +191,9 @@ std::optional<json> StatusFor(const Resource& resource, const PolicyState* state
       status["partitions"]["coveredUntil"] = ToString(*outlook.covered_until);
     }
   }
+  if (state->outlook.expired_until) status["retentionCutoff"] = ToString(*state->outlook.expired_until);
+  if (!state->next_action.empty()) status["nextAction"] = Shortened(state->next_action);
+  if (state->next_action_at) status["nextActionTime"] = Time(*state->next_action_at);
   status["plan"] = PlanJson(*state);
   return status;
 }

@@ -36,17 +36,33 @@ void Observe(const Policy& policy, const Catalog& catalog, const Plan& plan, Pol
     }
   }
   state->waiting = static_cast<int>(plan.waiting.size());
+  state->next_action.clear();
+  state->next_action_at.reset();
+  const bool acts = !policy.suspend && policy.mode == Policy::Mode::kApply;
+  if (acts && !state->due.empty()) {
+    state->next_action = state->due.front().first;
+  } else if (acts && plan.next) {
+    state->next_action = plan.next->what;
+    state->next_action_at = plan.next->at;
+  }
   state->plan_hash = plan.hash;
   state->needs_acknowledgement = plan.needs_acknowledgement;
+  state->at_stake = plan.at_stake;
   state->partitioned = catalog.table && catalog.table->kind == Table::Kind::kPartitioned;
   state->rollups.clear();
+  state->paused_rollups.clear();
   if (catalog.table) {
     for (const RollupState& rollup : catalog.table->rollups) {
       const Rollup* wanted = FindRollup(policy, rollup.name);
-      if (wanted == nullptr || !wanted->enabled) continue;
-      state->rollups.push_back({rollup.name, LagOf(*wanted, rollup, plan.outlook.now), rollup.dirty,
-                                rollup.points, rollup.late_points, rollup.skipped_values, rollup.audited,
-                                rollup.mismatches});
+      if (wanted == nullptr) continue;
+      if (!wanted->enabled) {
+        state->paused_rollups.push_back(rollup.name);
+        continue;
+      }
+      const char* kept = !rollup.intact ? "Missing" : rollup.filled ? "Kept" : "Filling";
+      state->rollups.push_back(
+          {rollup.name, kept, FilledPercent(rollup), LagOf(*wanted, rollup, plan.outlook.now), rollup.dirty,
+           rollup.points, rollup.late_points, rollup.skipped_values, rollup.audited, rollup.mismatches});
     }
   }
   state->partitions = 0;

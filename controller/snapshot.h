@@ -32,7 +32,9 @@ inline PolicyKey KeyOf(const Policy& policy) { return {policy.name_space, policy
 
 struct RollupFigures {
   std::string name;
-  double lag_seconds = 0;  // of the oldest bucket that is due, and of what is not filled
+  std::string state;           // "Missing", "Filling" or "Kept"
+  std::optional<int> percent;  // of its history, while it is filled
+  double lag_seconds = 0;      // of the oldest bucket that is due, and of what is not filled
   std::int64_t dirty = 0;
   std::int64_t points = 0;
   std::int64_t late_points = 0;
@@ -51,13 +53,21 @@ struct PolicyState {
   std::int64_t default_rows = 0;
   std::optional<double> conversion_progress;  // 0 to 1
   std::vector<RollupFigures> rollups;         // enabled ones
+  std::vector<std::string> paused_rollups;
   Outlook outlook;
   std::vector<int> pending;  // steps that are due, by the index of Kinds()
   // The same without what is done again and again anyway, by kind.
   std::vector<std::pair<std::string, int>> due;
   int waiting = 0;
+  // What is done next: a kind without a time if it is due; empty: nothing is.
+  std::string next_action;
+  std::optional<Instant> next_action_at;
+  // The last step that changed the table; nothing: none since this process began.
+  std::string last_action;
+  std::optional<Instant> last_action_at;
   std::string plan_hash;
   bool needs_acknowledgement = false;
+  std::optional<AtStake> at_stake;
   Origin origin;  // of the policy that was looked at, also in vain
   std::vector<Condition> conditions;
   std::optional<Instant> last_run;

@@ -37,6 +37,9 @@ struct Environment {
   unsigned seed = 0;   // of the jitter
   // Whether this process may work; unset: there is no other.
   std::function<bool()> leads = nullptr;
+  // Whether a policy that nobody handed in exists nowhere any more, for certain;
+  // nothing: that cannot be known now.  Unset: nobody can know.
+  std::function<std::optional<bool>(const PolicyKey&, const std::stop_token&)> gone = nullptr;
   // After each step, in the worker's thread; must not wait.
   std::function<void(const Policy&, const StepOutcome&)> on_step = nullptr;
 };
@@ -117,6 +120,9 @@ class Worker {
   // The work (worker_run.cc).
   bool EnsureSession(const std::vector<Job>& jobs);
   void LoseSession(const Failure& failure, const std::vector<Job>& jobs);
+  // Takes tables for deleted whose policies went while nobody ran, once for each
+  // session.
+  void FindOrphans(const std::vector<Job>& jobs, const Seen& seen, const std::stop_token& stop);
   void ReleaseDeleted(const std::vector<Policy>& deleted, const std::stop_token& stop);
   void ReleaseFailed(const Policy& policy, const Failure& failure);
   // `reused`: the session is from an earlier run.
@@ -133,6 +139,7 @@ class Worker {
   const ConnectionSpec connection_;
   const Environment& environment_;
   std::unique_ptr<Session> session_;  // only the worker's thread touches it
+  bool orphans_known_ = false;        // likewise
   std::minstd_rand random_;           // likewise
 
   mutable Mutex mutex_;

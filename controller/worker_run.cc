@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "controller/connection.h"
+#include "controller/events.h"
 #include "controller/log.h"
 #include "controller/worker.h"
 #include "reconcilers/rollup_tables.h"
@@ -115,6 +116,7 @@ Instant Worker::RunDue(const std::stop_token& stop) {
   if (EnsureSession(jobs)) {
     Seen seen = ReadAll(jobs, reused, stop);
     ReleaseDeleted(deleted, stop);
+    FindOrphans(jobs, seen, stop);
     for (std::size_t i = 0; i < seen.catalogs.size() && session_ && !stop.stop_requested(); ++i) {
       if (seen.catalogs[i]) Reconcile(jobs[i], seen.now, *std::move(seen.catalogs[i]), stop);
     }
@@ -132,6 +134,7 @@ bool Worker::EnsureSession(const std::vector<Job>& jobs) {
   Failure failure;
   try {
     session_ = environment_.connect(connection_);
+    orphans_known_ = false;  // it may lead elsewhere
     const MutexLock lock(session_mutex_);
     cancellable_ = session_.get();
     return true;
@@ -171,6 +174,52 @@ void Worker::LoseSession(const Failure& failure, const std::vector<Job>& jobs) {
        {"error", failure.message},
        {"attempt", failed_connects_},
        {"retry_in_seconds", Seconds(delay)}});
+}
+
+void Worker::FindOrphans(const std::vector<Job>& jobs, const Seen& seen, const std::stop_token& stop) {
+  if (orphans_known_ || !environment_.gone) return;
+  // Of an older bookkeeping it is not known, and is asked again after the upgrade.
+  std::size_t i = 0;
+  while (i < seen.catalogs.size() && !seen.catalogs[i]) ++i;
+  if (i == seen.catalogs.size() || !session_ || stop.stop_requested()) return;
+  const Server& server = seen.catalogs[i]->server;
+  const std::string& cluster = jobs[i].policy.origin.cluster;
+  if (!server.bookkeeping_usable || server.bookkeeping_version != kBookkeepingVersion || cluster.empty())
+    return;
+  std::vector<Policy> kept;
+  try {
+    kept = environment_.operations.kept(*session_, jobs[i].policy, cluster);
+  } catch (const DatabaseError& error) {
+    Log(Severity::kWarning, "Could not look for tables of deleted policies", {{"error", error.what()}});
+    if (error.kind() == DatabaseError::Kind::kUnreachable) LoseSession(FailureOf(error, Policy{}), {});
+    return;
+  }
+  bool all_known = true;
+  for (const Policy& policy : kept) {
+    if (stop.stop_requested()) return;
+    const PolicyKey key = KeyOf(policy);
+    const auto known = [&] {
+      const MutexLock lock(mutex_);
+      return entries_.contains(key) || std::any_of(deleted_.begin(), deleted_.end(), [&](const Deleted& one) {
+               return KeyOf(one.policy) == key;
+             });
+    };
+    if (known()) continue;
+    // A rollup's table without a policy, whose written one is here: the rollup is
+    // not in it any more.
+    const PolicyKey written{key.name_space, WrittenName(key.name)};
+    const bool forsaken = [&] {
+      const MutexLock lock(mutex_);
+      return written != key && entries_.contains(written);
+    }();
+    const std::optional<bool> gone = forsaken ? true : environment_.gone(written, stop);
+    all_known = all_known && gone;
+    if (!gone.value_or(false)) continue;
+    Log(Severity::kInfo, "Found table of a policy that was deleted meanwhile", Fields(policy, {}));
+    const MutexLock lock(mutex_);
+    if (!entries_.contains(key)) deleted_.push_back({policy, environment_.clock.Now(), 0});
+  }
+  orphans_known_ = all_known;
 }
 
 void Worker::ReleaseDeleted(const std::vector<Policy>& deleted, const std::stop_token& stop) {
@@ -410,6 +459,12 @@ void Worker::Finish(const Job& job, const Convergence& result, Instant began) {
     state.failures = entry->failures;
     state.last_run = now;
     state.next_run = next;
+    for (const StepOutcome& step : result.steps) {
+      const std::optional<EventNote> done = EventOf(job.policy, step);
+      if (!done) continue;
+      state.last_action = done->note;
+      state.last_action_at = now;
+    }
   });
   const std::string refusals = Refusals(last.plan);
   if (refusals != entry->refused) {

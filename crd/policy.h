@@ -130,7 +130,10 @@ struct Origin {
   std::int64_t generation = 0;
   std::string requested_at;  // the annotation that asks for a look at once
   std::string acknowledged;  // the annotation that consents to a plan, by its hash
-  bool hold = false;         // the annotation that holds retention
+  // The uid of the Lease under which the policy is looked after: it tells this
+  // cluster's bookkeeping from that of others in the same database.
+  std::string cluster;
+  bool hold = false;  // the annotation that holds retention
   bool operator==(const Origin&) const = default;
 };
 

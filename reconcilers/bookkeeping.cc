@@ -18,6 +18,12 @@ std::string RegClass(const std::string& schema, const std::string& name) {
 
 std::string Number(std::int64_t number) { return std::to_string(number); }
 
+std::string ArrayOf(const std::vector<Oid>& oids) {
+  std::string text = "{";
+  for (const Oid oid : oids) text += (text.size() > 1 ? "," : "") + Number(oid);
+  return text + "}";
+}
+
 // Of a table that may have been made in the same transaction.
 std::string OidOf(const Table& table) {
   return table.oid != 0 ? Number(table.oid) : RegClass(table.schema, table.name);
@@ -53,6 +59,15 @@ std::vector<std::string> MigrationSql(int version) {
       "database_oid oid NOT NULL, system_identifier text NOT NULL, "
       "claimed_at timestamptz NOT NULL DEFAULT pg_catalog.now(), analyzed_at timestamptz, "
       "term bigint NOT NULL, holder text NOT NULL, acted_at timestamptz NOT NULL)",
+      // Version 4.  What was agreed to, NULL: nothing yet; but a table that an
+      // earlier release looked after is told apart, for it is not a new one.
+      // cluster_uid is NULL for a policy from a file.
+      "ALTER TABLE partition_controller.tables ADD COLUMN IF NOT EXISTS retention_keep text, ADD COLUMN IF "
+      "NOT EXISTS retention_action text DEFAULT '" +
+          std::string(kUnrecorded) +
+          "', ADD COLUMN IF NOT EXISTS retention_due oid[], ADD COLUMN IF NOT EXISTS time_column text, ADD "
+          "COLUMN IF NOT EXISTS cluster_uid text",
+      "ALTER TABLE partition_controller.tables ALTER COLUMN retention_action DROP DEFAULT",
       // One row for each partition that we made (attached) or detached.
       "CREATE TABLE IF NOT EXISTS partition_controller.partitions ("
       "partition_oid oid PRIMARY KEY, table_oid oid NOT NULL, "
@@ -114,7 +129,8 @@ std::vector<std::string> MigrationSql(int version) {
 }
 
 std::string ClaimSql(const Policy& policy, const Table& table, const Server& server,
-                     const std::string& holder, bool accept_identity, std::optional<std::int64_t> seen_term) {
+                     const std::string& holder, bool accept_identity,
+                     const std::optional<AgreedRetention>& agreed, std::optional<std::int64_t> seen_term) {
   std::string sql;
   const std::string oid = Number(table.oid);
   if (accept_identity) {
@@ -124,18 +140,30 @@ std::string ClaimSql(const Policy& policy, const Table& table, const Server& ser
   }
   sql +=
       "INSERT INTO partition_controller.tables AS t (table_oid, policy_namespace, policy_name, schema_name, "
-      "table_name, owner_name, database_oid, system_identifier, term, holder, acted_at) VALUES (" +
-      oid + ", " + QuoteLiteral(policy.name_space) + ", " + QuoteLiteral(policy.name) + ", " +
-      QuoteLiteral(table.schema) + ", " + QuoteLiteral(table.name) + ", " + QuoteLiteral(table.owner) + ", " +
-      Number(server.database) + ", " + QuoteLiteral(server.system_identifier) +
+      "table_name, owner_name, database_oid, system_identifier, time_column, cluster_uid, " +
+      std::string(agreed ? "retention_keep, retention_action, retention_due, " : "") +
+      "term, holder, acted_at) VALUES (" + oid + ", " + QuoteLiteral(policy.name_space) + ", " +
+      QuoteLiteral(policy.name) + ", " + QuoteLiteral(table.schema) + ", " + QuoteLiteral(table.name) + ", " +
+      QuoteLiteral(table.owner) + ", " + Number(server.database) + ", " +
+      QuoteLiteral(server.system_identifier) + ", " + QuoteLiteral(policy.time_column) + ", " +
+      (policy.origin.cluster.empty() ? "NULL" : QuoteLiteral(policy.origin.cluster)) +
+      (agreed ? ", " + QuoteLiteral(agreed->keep) + ", " + QuoteLiteral(agreed->action) + ", " +
+                    QuoteLiteral(ArrayOf(agreed->due))
+              : "") +
       ", pg_catalog.nextval('partition_controller.terms'), " + QuoteLiteral(holder) +
       ", pg_catalog.clock_timestamp()) ON CONFLICT (table_oid) DO UPDATE SET term = EXCLUDED.term, "
       "holder = EXCLUDED.holder, acted_at = EXCLUDED.acted_at, schema_name = EXCLUDED.schema_name, "
-      "table_name = EXCLUDED.table_name";
+      "table_name = EXCLUDED.table_name, time_column = EXCLUDED.time_column, cluster_uid = "
+      "EXCLUDED.cluster_uid";
   if (accept_identity) {
     sql +=
         ", owner_name = EXCLUDED.owner_name, database_oid = EXCLUDED.database_oid, "
         "system_identifier = EXCLUDED.system_identifier";
+  }
+  if (agreed) {
+    sql +=
+        ", retention_keep = EXCLUDED.retention_keep, retention_action = EXCLUDED.retention_action, "
+        "retention_due = EXCLUDED.retention_due";
   }
   sql +=
       " WHERE t.policy_namespace = EXCLUDED.policy_namespace AND t.policy_name = EXCLUDED.policy_name AND "

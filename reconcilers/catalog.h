@@ -130,6 +130,18 @@ struct Feed {
   bool operator==(const Feed&) const = default;
 };
 
+// What AgreedRetention::action is for a table that was looked after by a release
+// that kept no such record.
+inline constexpr char kUnrecorded[] = "Unrecorded";
+
+// The retention under which the table was last looked after: what was agreed to.
+struct AgreedRetention {
+  std::string keep;      // as in the policy; empty: for ever
+  std::string action;    // "Drop", "Detach", kUnrecorded; empty: there was no retention
+  std::vector<Oid> due;  // the attached partitions that had expired by then
+  bool operator==(const AgreedRetention&) const = default;
+};
+
 // Who the bookkeeping says looks after the table.
 struct Ownership {
   Oid table = 0;
@@ -140,6 +152,7 @@ struct Ownership {
   std::string system_identifier;
   std::int64_t term = 0;
   std::optional<Instant> analyzed_at;
+  std::optional<AgreedRetention> agreed;  // nothing: first contact
   bool operator==(const Ownership&) const = default;
 };
 

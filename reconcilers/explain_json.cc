@@ -85,6 +85,10 @@ ordered_json ExplainJson(const Plan& plan, const Policy& policy, const Catalog& 
   json["wakeAt"] = OrNull(plan.wake_at);
   json["hash"] = plan.hash;
   json["needsAcknowledgement"] = plan.needs_acknowledgement;
+  json["atStake"] = plan.at_stake ? ordered_json{{"partitions", plan.at_stake->partitions},
+                                                 {"rows", plan.at_stake->rows},
+                                                 {"bytes", plan.at_stake->bytes}}
+                                  : ordered_json();
   json["outlook"] = OutlookJson(plan.outlook);
   return json;
 }

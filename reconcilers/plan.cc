@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "reconcilers/bounds.h"
+#include "reconcilers/consent.h"
 #include "reconcilers/naming.h"
 #include "reconcilers/planning.h"
 #include "reconcilers/quote.h"
@@ -18,7 +19,10 @@ constexpr std::size_t kMaxCuts = 5'000;
 // Where the table stands before anything is done.
 void LookAhead(Planning& planning) {
   Outlook& outlook = planning.plan.outlook;
-  if (planning.cutoff) outlook.cutoff = planning.Utc(*planning.cutoff);
+  if (planning.cutoff) {
+    outlook.cutoff = planning.Utc(*planning.cutoff);
+    outlook.expired_until = planning.Utc(PeriodStart(*planning.cutoff, planning.calendar));
+  }
   if (planning.table.kind != Table::Kind::kPartitioned || (planning.policy.feeder && !planning.enabled))
     return;
   outlook.horizon = planning.Utc(Horizon(planning));
@@ -45,6 +49,9 @@ void LookAhead(Planning& planning) {
       if (planning.enabled && !outlook.overdue_since) outlook.overdue_since = planning.Utc(due);
     } else {
       planning.WakeAt(planning.Utc(due));
+      if (planning.enabled) {
+        planning.Foresee(planning.Utc(due), QuoteName(partition.schema, partition.name) + " expires");
+      }
       break;
     }
   }
@@ -72,6 +79,16 @@ std::vector<std::string> NamesMadeBy(const Action& action) {
     }
   }
   return names;
+}
+
+// What only waits for a moment that is known.
+void ForeseeWaiting(Planning& planning) {
+  for (const Waiting& waiting : planning.plan.waiting) {
+    if (!waiting.until) continue;
+    // Its cutoff moves with the clock.
+    const bool rows = std::holds_alternative<DeleteExpiredRows>(waiting.action);
+    planning.Foresee(*waiting.until, rows ? "delete expired rows" : Describe(waiting.action, planning.table));
+  }
 }
 
 }  // namespace
@@ -123,6 +140,11 @@ void Planning::Refuse(std::string code, std::string message, std::string remedy,
 void Planning::WakeAt(Instant instant) {
   if (instant <= at) return;
   plan.wake_at = plan.wake_at ? std::min(*plan.wake_at, instant) : instant;
+}
+
+void Planning::Foresee(Instant instant, std::string what) {
+  if (instant <= at || (plan.next && plan.next->at <= instant)) return;
+  plan.next = {instant, std::move(what)};
 }
 
 std::string Planning::Name() const { return QuoteName(table.schema, table.name); }
@@ -190,18 +212,28 @@ Plan MakePlan(const Policy& policy, const Catalog& catalog, const Now& now, cons
       if (Revert(planning)) return std::move(planning.plan);
     }
     Restore(planning);
-    ClearDefault(planning);
+  }
+  // Before anything is planned that takes rows away.
+  const Consent consent = AskConsent(planning, acknowledged);
+  if (partitioned) {
+    ClearDefault(planning, consent);
     Provision(planning);
   }
   const bool back = policy.partitioning.conversion == Partitioning::Conversion::kRevert;
   if (!partitioned || !back) Rollups(planning);
-  Retire(planning, acknowledged);
+  Retire(planning, consent);
   if (partitioned) Maintain(planning);
+  ForeseeWaiting(planning);
   return std::move(planning.plan);
 }
 
 Plan MakeFarewell(const Policy& policy, const Catalog& catalog, const Now& now) {
   Planning planning(policy, catalog, now);
+  // Another table by now, or another policy's: nothing of ours is on it.
+  const std::optional<Ownership>& keeper = planning.table.ownership;
+  if (!keeper || keeper->policy_namespace != policy.name_space || keeper->policy_name != policy.name) {
+    return std::move(planning.plan);
+  }
   Preflight(planning, catalog, now);
   if (planning.plan.StopsEverything()) return std::move(planning.plan);
   if (planning.table.kind == Table::Kind::kPartitioned) {

@@ -7,6 +7,7 @@
 #ifndef PARTITION_CONTROLLER_RECONCILERS_PLAN_H_
 #define PARTITION_CONTROLLER_RECONCILERS_PLAN_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -47,7 +48,26 @@ struct Outlook {
   Instant horizon{};                       // where the premade periods should end
   std::optional<Instant> cutoff;           // rows before it are expired
   std::optional<Instant> overdue_since;    // when the oldest partition still attached became due
+  // What ends by then has expired: where the period begins that the cutoff lies
+  // in, so that it moves with the calendar and not with the clock.
+  std::optional<Instant> expired_until;
   bool operator==(const Outlook&) const = default;
+};
+
+// What happens by itself next, if nothing is due now.
+struct Upcoming {
+  Instant at{};      // UTC
+  std::string what;  // for people; names nothing that moves with the clock
+  bool operator==(const Upcoming&) const = default;
+};
+
+// What waits for consent.  Rows and bytes are estimates, as of the last VACUUM or
+// ANALYZE; rows that are deleted one by one count as far as they are known.
+struct AtStake {
+  std::int64_t partitions = 0;
+  std::int64_t rows = 0;
+  std::int64_t bytes = 0;
+  bool operator==(const AtStake&) const = default;
 };
 
 struct Plan {
@@ -56,12 +76,17 @@ struct Plan {
   std::vector<Waiting> waiting;
   std::vector<std::string> advice;
   std::optional<Instant> wake_at;  // UTC: when the answer changes by itself
+  std::optional<Upcoming> next;
   // Over the policy and the partitions to be removed (oid and bounds), for
   // --acknowledge.  Empty: nothing would be removed.
   std::string hash;
   bool needs_acknowledgement = false;
+  std::optional<AtStake> at_stake;  // where it does
   // Somebody consented to this being another table or database than before.
   bool accepts_identity = false;
+  // To be recorded with the take-over: what the table is looked after under from
+  // now on.  Nothing: it waits for consent, or was not looked into.
+  std::optional<AgreedRetention> agrees;
   Outlook outlook;
 
   bool StopsEverything() const;

@@ -24,6 +24,8 @@ inline constexpr std::int64_t kSmallDefaultPages = 512;
 // swaps the default.
 inline constexpr std::int64_t kMostOutsiders = 50'000;
 
+struct Consent;
+
 struct Planning {
   Planning(const Policy& wanted, const Catalog& catalog, const Now& now);
 
@@ -32,6 +34,9 @@ struct Planning {
   void Refuse(std::string code, std::string message, std::string remedy, bool stops_everything);
   // The plan may be asked again at `instant` (UTC), if that lies ahead.
   void WakeAt(Instant instant);
+
+  // Something happens then (UTC), if that lies ahead; the first one counts.
+  void Foresee(Instant instant, std::string what);
 
   std::string Name() const;  // the table's, quoted
   // Names that are, or were in the course of this plan, somebody's.
@@ -65,10 +70,11 @@ struct Planning {
 // The reconcilers, in the order in which they run.
 void Preflight(Planning& planning, const Catalog& catalog, const Now& now);
 void Repair(Planning& planning);
-void Restore(Planning& planning);       // detached partitions that the policy keeps again
-void ClearDefault(Planning& planning);  // many expired rows in the default partition go first
+void Restore(Planning& planning);  // detached partitions that the policy keeps again
+// Many expired rows in the default partition go first.
+void ClearDefault(Planning& planning, const Consent& consent);
 void Provision(Planning& planning);
-void Retire(Planning& planning, const std::string& acknowledged);
+void Retire(Planning& planning, const Consent& consent);
 void Maintain(Planning& planning);
 void RefreshRollups(Planning& planning);
 void Rollups(Planning& planning);  // whether they are there at all

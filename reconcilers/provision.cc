@@ -311,6 +311,12 @@ void Provision(Planning& p) {
                         : "a gap between the oldest rows to be kept and now");
   }
   ProvideDefault(p);
+  // With the next period one more is to be made ahead.
+  const Instant horizon = Horizon(p);
+  const Range ahead{Bound::At(horizon), Bound::At(NextPeriod(horizon, p.calendar))};
+  if (!AnyOverlaps(RangesOf(p), ahead)) {
+    p.Foresee(p.Utc(next), "create a partition for " + ToString(ahead));
+  }
 }
 
 }  // namespace partition_controller

@@ -6,10 +6,10 @@
 // cutoff in a partition that reaches beyond it stay until all of it expires.
 
 #include <algorithm>
-#include <cstdio>
 #include <iterator>
 
 #include "reconcilers/bounds.h"
+#include "reconcilers/consent.h"
 #include "reconcilers/drain.h"
 #include "reconcilers/planning.h"
 #include "reconcilers/quote.h"
@@ -17,111 +17,14 @@
 namespace partition_controller {
 namespace {
 
-bool Drops(const Planning& p) {
-  return p.policy.retention && p.policy.retention->action == Retention::Action::kDrop;
-}
-
-bool Expired(const Planning& p, const Partition& partition) {
-  return p.cutoff && partition.range && !partition.detach_pending && partition.range->to.finite() &&
-         partition.range->to.at <= *p.cutoff;
-}
-
-bool DropDue(const Planning& p, const Detached& detached) {
-  return p.enabled && Drops(p) && detached.drop_after && *detached.drop_after <= p.removal_at &&
-         detached.range.to <= Bound::At(*p.cutoff);
-}
-
-// FNV-1a, 64 bits: short enough to be typed; it guards against a plan that has
-// changed since, not against somebody who may edit the policy anyway.
-class Hash {
- public:
-  void Add(const std::string& text) {
-    for (const char c : text + '\0') {
-      state_ ^= static_cast<unsigned char>(c);
-      state_ *= 0x100000001b3ULL;
-    }
-  }
-  std::string Text() const {
-    char text[17];
-    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(state_));
-    return text;
-  }
-
- private:
-  std::uint64_t state_ = 0xcbf29ce484222325ULL;
-};
-
-std::string Identity(Oid oid, const Range& range) {
-  const auto number = [](const Bound& bound) {
-    return bound.finite() ? std::to_string(bound.at.time_since_epoch().count()) : ToString(bound);
-  };
-  return std::to_string(oid) + ' ' + number(range.from) + ' ' + number(range.to);
-}
-
-// Over the policy and the set to be removed, never over rows, bytes or time.
-// Empty if nothing is and `always` is false.
-std::string HashOf(const Planning& p, bool always) {
-  std::vector<std::string> set;
-  for (const Partition& partition : p.table.partitions) {
-    if (p.enabled && Expired(p, partition)) set.push_back(Identity(partition.oid, *partition.range));
-  }
-  for (const Detached& detached : p.table.detached) {
-    if (DropDue(p, detached)) set.push_back(Identity(detached.oid, detached.range));
-  }
-  if (set.empty() && !always) return "";
-  std::sort(set.begin(), set.end());
-  Hash hash;
-  const Retention& retention = *p.policy.retention;
-  hash.Add(p.policy.name_space);
-  hash.Add(p.policy.name);
-  hash.Add(p.server.system_identifier);
-  hash.Add(std::to_string(p.server.database));
-  hash.Add(std::to_string(p.table.oid));
-  hash.Add(p.enabled ? "Enabled" : "Disabled");
-  hash.Add(ToString(retention.keep));
-  hash.Add(retention.action == Retention::Action::kDrop ? "Drop" : "Detach");
-  for (const std::string& one : set) hash.Add(one);
-  return hash.Text();
-}
-
-// How this table differs from the one that the policy looked after before; empty
-// if it does not.
-std::string Stranger(const Planning& p) {
-  if (p.table.former) {
-    return "the policy looked after the table with oid " + std::to_string(p.table.former->table) +
-           " before; this one has oid " + std::to_string(p.table.oid);
-  }
-  if (!p.table.ownership || p.table.ownership->policy_name.empty()) return "";
-  const Ownership& known = *p.table.ownership;
-  if (known.system_identifier != p.server.system_identifier) {
-    return "this is another database cluster (system identifier " + p.server.system_identifier + ", was " +
-           known.system_identifier + ")";
-  }
-  if (known.database != p.server.database) {
-    return "this is another database (oid " + std::to_string(p.server.database) + ", was " +
-           std::to_string(known.database) + ")";
-  }
-  if (known.table_owner != p.table.owner) {
-    return "the table's owner is " + QuoteName(p.table.owner) + ", was " + QuoteName(known.table_owner);
-  }
-  return "";
-}
-
 // Gives destructive steps the word: now, later, or not at all.
 class Gate {
  public:
-  Gate(Planning& p, const std::string& acknowledged) : p_(p), left_(p.policy.retention->max_per_run) {
-    const std::string stranger = Stranger(p);
-    p.plan.hash = HashOf(p, !stranger.empty());
-    p.plan.accepts_identity = !stranger.empty() && acknowledged == p.plan.hash;
-    if (!stranger.empty() && !p.plan.accepts_identity) {
-      p.plan.needs_acknowledgement = true;
-      p.Refuse("DatabaseIdentityChanged", stranger + "; nothing is removed until somebody has looked",
-               "if it is the right table, consent with --acknowledge " + p.plan.hash, false);
-    }
-    held_ = !p.plan.refusals.empty();
-    opens_ = NextOpening(p.policy.schedule, p.removal_at);
-  }
+  explicit Gate(Planning& p)
+      : p_(p),
+        left_(p.policy.retention->max_per_run),
+        held_(!p.plan.refusals.empty()),
+        opens_(NextOpening(p.policy.schedule, p.removal_at)) {}
 
   // For one partition (or one leaf's rows); `action` is what waits otherwise.
   bool Pass(const Action& action, const Range& range, bool paced) {
@@ -153,7 +56,7 @@ class Gate {
  private:
   Planning& p_;
   int left_;
-  bool held_ = false;
+  bool held_;
   std::optional<Instant> opens_;
 };
 
@@ -242,25 +145,6 @@ void DropDetached(Planning& p, Gate& gate) {
   }
 }
 
-// Expired rows of the default partition go like others, but for those whose
-// partition may still come back from its undo window.
-std::optional<Instant> DefaultCutoff(const Planning& p) {
-  Bound cutoff = Bound::At(*p.cutoff);
-  for (const Detached& detached : p.table.detached) {
-    if (detached.drop_after) cutoff = std::min(cutoff, detached.range.from);
-  }
-  if (!cutoff.finite()) return std::nullopt;
-  return RowCutoff(p, cutoff.at);
-}
-
-std::int64_t DefaultRowsBefore(const DefaultPartition& fallback, Instant cutoff) {
-  std::int64_t rows = 0;
-  for (std::size_t i = 0; i < fallback.counts.size() && i < fallback.cuts.size(); ++i) {
-    if (fallback.cuts[i] <= cutoff) rows += fallback.counts[i];
-  }
-  return rows;
-}
-
 void DeleteRows(Planning& p, Gate& gate) {
   const auto remove = [&](const TableRef& leaf, Instant cutoff, const std::string& reason) {
     const DeleteExpiredRows action{leaf, cutoff, p.table.has_time_index};
@@ -339,9 +223,11 @@ void Restore(Planning& p) {
   }
 }
 
-void ClearDefault(Planning& p) {
+void ClearDefault(Planning& p, const Consent& consent) {
+  // A consent to another table is not used before it is recorded.
   if (!p.enabled || !Drops(p) || p.policy.origin.hold || !p.table.default_partition ||
-      !p.plan.refusals.empty() || !Stranger(p).empty() || NextOpening(p.policy.schedule, p.removal_at)) {
+      !p.plan.refusals.empty() || !consent.stranger.empty() || consent.Held() ||
+      NextOpening(p.policy.schedule, p.removal_at)) {
     return;
   }
   // What a rollup needs is made again later, and the rows wait for it.
@@ -359,9 +245,10 @@ void ClearDefault(Planning& p) {
            "quicker to put in its place");
 }
 
-void Retire(Planning& p, const std::string& acknowledged) {
+void Retire(Planning& p, const Consent& consent) {
+  Put(consent, p);
   if (!p.policy.retention) return;
-  Gate gate(p, acknowledged);
+  Gate gate(p);
   if (p.enabled && p.table.kind == Table::Kind::kPartitioned) {
     DropDetached(p, gate);
     RemoveExpired(p, gate);

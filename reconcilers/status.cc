@@ -45,6 +45,16 @@ std::string Rounded(std::int64_t count, bool exact) {
   return (exact && count / unit * unit == count ? "" : "about ") + digits;
 }
 
+// From 0 to 1; nothing: not known.
+std::optional<double> FilledShare(const RollupState& state) {
+  if (!state.filled_from || !state.oldest_row || !state.started_at || *state.oldest_row >= *state.started_at)
+    return std::nullopt;
+  using Seconds = std::chrono::duration<double>;
+  return std::clamp(
+      Seconds(*state.started_at - *state.filled_from) / Seconds(*state.started_at - *state.oldest_row), 0.0,
+      1.0);
+}
+
 // What the conditions of a table that was read are judged by.
 class Judge {
  public:
@@ -341,12 +351,9 @@ Condition Judge::Converted() const {
 std::string Judge::Progress(const RollupState& state) const {
   if (!state.filled_from) return "";
   std::string text = " (down to " + ToString(*state.filled_from);
-  if (state.oldest_row && state.started_at && *state.oldest_row < *state.started_at &&
-      outlook_.now > *state.started_at) {
+  if (const std::optional<double> share = FilledShare(state); share && outlook_.now > *state.started_at) {
     using Seconds = std::chrono::duration<double>;
-    const double done = std::clamp(
-        Seconds(*state.started_at - *state.filled_from) / Seconds(*state.started_at - *state.oldest_row), 0.0,
-        1.0);
+    const double done = *share;
     text += ", " + std::to_string(static_cast<int>(done * 100)) + " %";
     const double left = Seconds(outlook_.now - *state.started_at).count() * (1 - done) / done;
     if (done >= 0.01) text += ", about " + RoughTime(left) + " left";
@@ -399,6 +406,11 @@ Condition Judge::RollupsCurrent() const {
 }
 
 }  // namespace
+
+std::optional<int> FilledPercent(const RollupState& state) {
+  const std::optional<double> share = state.filled ? std::nullopt : FilledShare(state);
+  return share ? std::optional<int>(static_cast<int>(*share * 100)) : std::nullopt;
+}
 
 std::optional<double> ConversionProgress(const Policy& policy, const Catalog& catalog) {
   if (!catalog.table) return std::nullopt;

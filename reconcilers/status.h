@@ -50,6 +50,10 @@ std::vector<Condition> ConditionsOf(const Failure& failure);
 // table was partitioned before.
 std::optional<double> ConversionProgress(const Policy& policy, const Catalog& catalog);
 
+// How much of a rollup's history is computed, in percent; nothing: not known, or
+// all of it.
+std::optional<int> FilledPercent(const RollupState& state);
+
 }  // namespace partition_controller
 
 #endif  // PARTITION_CONTROLLER_RECONCILERS_STATUS_H_

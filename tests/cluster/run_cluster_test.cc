@@ -23,6 +23,12 @@ TEST_F(RunInCluster, HoldsATableAsItsResourceDeclares) {
   EXPECT_EQ(policy.at("status").at("observedGeneration"), 1);
   EXPECT_EQ(policy.at("status").at("partitions").at("count"), 4);
 
+  EXPECT_THAT(policy.at("status").at("lastAction").get<std::string>(), HasSubstr("create "));
+  EXPECT_THAT(policy.at("status").at("nextAction").get<std::string>(), HasSubstr("create a partition for ["));
+  EXPECT_EQ(policy.at("status").at("nextActionTime"),
+            database_->Value("SELECT to_char(date_trunc('month', now() AT TIME ZONE 'UTC') + interval '1 "
+                             "month', 'YYYY-MM-DD') || 'T00:00:00Z'"));
+
   const auto described = [&] { return Server().MustKubectl({"describe", "ppol", "points", "-n", space_}); };
   EXPECT_TRUE(Eventually(
       [&] { return described().find("The table is as the policy declares") != std::string::npos; }));
@@ -64,6 +70,63 @@ TEST_F(RunInCluster, ShowsWhatIsDueUntilItIsDone) {
   EXPECT_EQ(Get(space_).at("status").at("plan").at("pending"), json::array()) << Get(space_).dump(1);
 }
 
+// A slip in a policy: nothing goes before somebody has copied the hash from the
+// status into an annotation; all else goes on.
+TEST_F(RunInCluster, WaitsForConsentToAShorterKeep) {
+  database_->Sql(
+      "DO $$ DECLARE m timestamptz := date_trunc('month', now(), 'UTC') - interval '4 months'; BEGIN EXECUTE "
+      "format('CREATE TABLE old PARTITION OF points FOR VALUES FROM (%L) TO (%L)', m, m + interval '1 "
+      "month'); INSERT INTO points SELECT m + interval '1 day', g FROM generate_series(1, 700) g; END $$; "
+      "ANALYZE old");
+  SetSecret(space_, uri_);
+  json policy = Policy(space_);
+  policy["spec"]["retention"] = {{"keep", "6mo"}, {"action", "Drop"}, {"undoWindow", "0h"}};
+  Apply(policy);
+  Start();
+  WaitUntilReady(space_);
+  EXPECT_EQ(Get(space_).at("status").at("plan").at("atStake").at("partitions"), 0);
+  EXPECT_EQ(Partitions(*database_), 10);  // six months, this one, two ahead and the default
+
+  policy["spec"]["retention"]["keep"] = "3mo";
+  policy["spec"]["partitioning"]["premake"] = 3;
+  Apply(policy);
+  ASSERT_TRUE(Becomes(space_, "Ready", "False AcknowledgementRequired")) << Get(space_).dump(1);
+  EXPECT_TRUE(Becomes(space_, "RetentionEnforced", "False AcknowledgementRequired"));
+  EXPECT_TRUE(Becomes(space_, "Stalled", "True AcknowledgementRequired"));
+  EXPECT_TRUE(Becomes(space_, "Covered", "True AsDeclared"));
+  EXPECT_EQ(Partitions(*database_), 11) << "partitions are made meanwhile";
+  const json held = Get(space_);
+  const json& plan = held.at("status").at("plan");
+  const auto hash = plan.at("hash").get<std::string>();
+  EXPECT_EQ(plan.at("needsAcknowledgement"), true);
+  EXPECT_EQ(plan.at("atStake").at("partitions"), 3);
+  EXPECT_EQ(plan.at("atStake").at("rows"), 700);
+  EXPECT_GT(plan.at("atStake").at("bytes"), 0);
+  const std::string command =
+      "kubectl annotate ppol points -n " + space_ + " --overwrite edgewatch.dev/acknowledge=";
+  EXPECT_THAT(held.dump(), HasSubstr("retention.keep is 3mo and was 6mo before"));
+  EXPECT_THAT(held.dump(), HasSubstr(command + hash));
+
+  const auto acknowledge = [&](const std::string& what) {
+    Server().MustKubectl(
+        {"annotate", "ppol", "points", "-n", space_, "--overwrite", "edgewatch.dev/acknowledge=" + what});
+  };
+  acknowledge("0123456789abcdef");
+  // It looks each second, and writes nothing while nothing changes.
+  const json version = Get(space_).at("metadata").at("resourceVersion");
+  std::this_thread::sleep_for(seconds(4));
+  EXPECT_EQ(Get(space_).at("metadata").at("resourceVersion"), version);
+  EXPECT_EQ(database_->Number("SELECT count(*) FROM old"), 700);
+
+  acknowledge(hash);
+  WaitUntilReady(space_);
+  EXPECT_EQ(database_->Value("SELECT to_regclass('old') IS NULL"), "t");
+  EXPECT_EQ(Partitions(*database_), 8);
+  EXPECT_TRUE(Becomes(space_, "RetentionEnforced", "True AsDeclared"));
+  EXPECT_EQ(Get(space_).at("status").at("plan").at("atStake").at("partitions"), 0);
+  EXPECT_EQ(database_->Value("SELECT retention_keep FROM partition_controller.tables"), "3mo");
+}
+
 TEST_F(RunInCluster, LeavesTheTableOfADeletedPolicyAsItIs) {
   SetSecret(space_, uri_);
   Apply(Policy(space_));
@@ -77,6 +140,63 @@ TEST_F(RunInCluster, LeavesTheTableOfADeletedPolicyAsItIs) {
                "SELECT count(*) FROM partition_controller.tables WHERE policy_name IS NOT NULL") == 0;
   }));
   EXPECT_EQ(database_->Partitions("points"), kept);
+}
+
+// Deleted while no controller ran: the next one removes the triggers of the
+// rollup from the table, and nothing else; and nothing at all from tables that it
+// never looked after.
+TEST_F(RunInCluster, FreesTheTableOfAPolicyThatWasDeletedMeanwhile) {
+  SetSecret(space_, uri_);
+  database_->Sql(
+      "CREATE TABLE alarms (ts timestamptz NOT NULL, v int) PARTITION BY RANGE (ts); CREATE TABLE theirs (ts "
+      "timestamptz NOT NULL); CREATE TABLE of_a_file (ts timestamptz NOT NULL)");
+  json policy = Policy(space_);
+  policy["spec"]["rollups"] = {{{"name", "daily"},
+                                {"interval", "1d"},
+                                {"table", "daily"},
+                                {"dimensions", {"v"}},
+                                {"source", {{"columns", {"v"}}}}}};
+  Apply(policy);
+  json other = Policy(space_);
+  other["metadata"]["name"] = "alarms";
+  other["spec"]["table"]["name"] = "alarms";
+  Apply(other);
+  const auto triggers = [&] {
+    return database_->Number(
+        "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal AND tgparentid = 0 AND tgrelid = "
+        "'points'::regclass");
+  };
+  const auto on_record = [&](const std::string& table) {
+    return database_->Number("SELECT count(*) FROM partition_controller.tables WHERE table_name = '" + table +
+                             "'");
+  };
+  Process& first = Start();
+  WaitUntilReady(space_);
+  ASSERT_TRUE(Eventually([&] { return triggers() > 0 && on_record("alarms") == 1; }));
+  first.Signal(SIGTERM);
+  ASSERT_EQ(first.Wait(), 0);
+  // The same bookkeeping serves another cluster, and policies from files.
+  database_->Sql(
+      "INSERT INTO partition_controller.tables (table_oid, policy_namespace, policy_name, schema_name, "
+      "table_name, owner_name, database_oid, system_identifier, term, holder, acted_at, time_column, "
+      "cluster_uid) SELECT t.name::regclass, '" +
+      space_ +
+      "', t.name, 'public', t.name, owner_name, database_oid, system_identifier, 1, 'x', now(), 'ts', t.uid "
+      "FROM partition_controller.tables, (VALUES ('theirs', 'another'), ('of_a_file', NULL)) AS t (name, "
+      "uid) WHERE table_name = 'alarms'");
+  const auto kept = database_->Partitions("points");
+  Server().MustKubectl({"delete", "ppol", "points", "-n", space_, "--timeout=10s"});
+  EXPECT_GT(triggers(), 0) << "nobody is there";
+
+  Process& second = Start();
+  EXPECT_TRUE(Eventually([&] { return on_record("points") == 0; })) << second.Err();
+  EXPECT_EQ(triggers(), 0);
+  EXPECT_EQ(database_->Partitions("points"), kept);
+  EXPECT_EQ(database_->Value("SELECT to_regclass('daily') IS NOT NULL"), "t") << "the rollup's table stays";
+  EXPECT_EQ(on_record("alarms"), 1);
+  EXPECT_EQ(on_record("theirs"), 1);
+  EXPECT_EQ(on_record("of_a_file"), 1);
+  database_->Sql("INSERT INTO points VALUES (now(), 1)");
 }
 
 TEST_F(RunInCluster, WaitsForASecretAndFollowsIt) {
@@ -252,16 +372,13 @@ TEST_F(RunInCluster, AnUndeadLeaderRemovesNothing) {
       "UTC'); "
       "INSERT INTO points VALUES ('2020-01-15 UTC', 1)");
   SetSecret(space_, uri_);
-  json policy = Policy(space_);
-  Apply(policy);
-  Process& first = Start();
-  WaitUntilReady(space_);
-
   // Somebody reads: the removal has to wait for its lock.
   LiveDatabase reader(uri_);
   reader.Sql("BEGIN; SELECT count(*) FROM points_2020");
+  json policy = Policy(space_);
   policy["spec"]["retention"] = {{"keep", "90d"}, {"action", "Drop"}, {"undoWindow", "0h"}};
   Apply(policy);
+  Process& first = Start();
   ASSERT_TRUE(Eventually([&] {
     return database_->Number(
                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type "

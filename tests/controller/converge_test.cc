@@ -244,6 +244,39 @@ TEST_F(ConvergeTest, ConsentIsForTheHashThatWasPrinted) {
   EXPECT_FALSE(Run().last.plan.needs_acknowledgement);
 }
 
+// A retention that is agreed to is on record also where there is nothing to do.
+TEST_F(ConvergeTest, WhatIsAgreedToIsRecorded) {
+  std::vector<AgreedRetention> recorded;
+  operations_.record = [&](Session&, const Policy&, const Catalog&, const Plan& plan, const std::string&) {
+    recorded.push_back(plan.agrees.value());
+    return true;
+  };
+  const AgreedRetention wanted{"1y", "Drop", {7}};
+  operations_.plan = [&](const Policy&, const Catalog&, const Now&, const std::string&) {
+    Plan plan;
+    plan.agrees = wanted;
+    return plan;
+  };
+  const auto run_with = [&](const AgreedRetention& known) {
+    database_.Change("points", [&](Table& table) { table.ownership.emplace().agreed = known; });
+    Run();
+  };
+  Run();
+  EXPECT_THAT(recorded, ElementsAre(wanted)) << "on first contact";
+  recorded.clear();
+  run_with(wanted);
+  run_with({"1y", "Drop", {6, 7}});
+  EXPECT_THAT(recorded, IsEmpty()) << "nothing new";
+  run_with({"1y", "Drop", {6}});
+  EXPECT_THAT(recorded, ElementsAre(wanted));
+  run_with({"90d", "Drop", {7}});
+  run_with({"1y", "Detach", {7}});
+  EXPECT_THAT(recorded, SizeIs(3));
+  policy_.suspend = true;
+  run_with({"90d", "Drop", {7}});
+  EXPECT_THAT(recorded, SizeIs(3));
+}
+
 TEST_F(ConvergeTest, AnEmptyObservationIsAnError) {
   operations_.read = [](Session&, const std::vector<const Policy*>&, const Now&) {
     return std::vector<Catalog>{};

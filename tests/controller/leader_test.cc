@@ -41,7 +41,11 @@ TEST(Election, TakesALeaseThatNobodyHas) {
     "spec": {"holderIdentity": "me", "leaseDurationSeconds": 15, "leaseTransitions": 0,
              "acquireTime": "2026-11-05T12:00:00.000000Z", "renewTime": "2026-11-05T12:00:00.000000Z"}})"));
   EXPECT_FALSE(me.Leads(kStart));
-  me.Won(Stored(claim, 1), kStart);
+  EXPECT_EQ(me.lease_uid(), "");
+  json stored = Stored(claim, 1);
+  stored["metadata"]["uid"] = "u-1";
+  me.Won(stored, kStart);
+  EXPECT_EQ(me.lease_uid(), "u-1");
   EXPECT_TRUE(me.Leads(kStart + seconds(9)));
   EXPECT_FALSE(me.Leads(kStart + seconds(10)));
 }

@@ -47,6 +47,7 @@ TEST(OptionsTest, AcknowledgeMayBeRepeated) {
   const Options options =
       Parsed({"apply", "--acknowledge", "abc", "--spec", "a.yaml", "--acknowledge=def", "--spec", "b.yaml"});
   EXPECT_THAT(options.acknowledged, ElementsAre("abc", "def"));
+  EXPECT_THAT(Parsed({"plan", "--acknowledge", "abc", "--spec", "a.yaml"}).acknowledged, ElementsAre("abc"));
   EXPECT_THAT(options.specs, ElementsAre("a.yaml", "b.yaml"));
 }
 

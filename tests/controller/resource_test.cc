@@ -45,7 +45,7 @@ PolicyState Looked(const Resource& resource) {
 TEST(Resource, HasWhatTheApiServerKeeps) {
   const Resource resource = ReadResource(Object());
   EXPECT_EQ(resource.key, (PolicyKey{"shop", "points"}));
-  EXPECT_EQ(resource.origin, (Origin{"u-1", 3, "now", "abc"}));
+  EXPECT_EQ(resource.origin, (Origin{"u-1", 3, "now", "abc", ""}));
   ASSERT_TRUE(resource.policy);
   EXPECT_EQ(resource.policy->origin, resource.origin);
   EXPECT_EQ(resource.policy->connection.secret_ref->name_space, "shop");
@@ -94,13 +94,70 @@ TEST(Status, SaysWhatTheBoardHas) {
     "observedGeneration": 3, "lastHandledReconcileAt": "now",
     "partitions": {"count": 7, "coveredUntil": "2027-03-01T00:00:00Z"},
     "plan": {"steps": 2, "waiting": 1, "needsAcknowledgement": false, "hash": "abc",
+             "atStake": {"partitions": 0, "rows": 0, "bytes": 0},
              "pending": [{"action": "create_partition", "count": 2}]},
+    "rollups": [],
     "conditions": [
       {"type": "Ready", "status": "True", "reason": "AsDeclared", "message": "Fine.", "observedGeneration": 3,
        "lastTransitionTime": "2026-11-05T12:00:00Z"},
       {"type": "Stalled", "status": "False", "reason": "AsDeclared", "message": "Fine.", "observedGeneration": 3,
        "lastTransitionTime": "2026-11-05T12:00:00Z"}]})"))
       << status.dump(2);
+}
+
+TEST(Status, SaysWhatWasDoneAndWhatComesNext) {
+  const Resource resource = ReadResource(Object());
+  PolicyState state = Looked(resource);
+  state.last_action = "drop partition \"points_p1\"";
+  state.last_action_at = kNoon - std::chrono::minutes(1);
+  state.next_action = "create a partition";
+  state.next_action_at = ParseInstant("2026-12-01T00:00:00Z");
+  state.outlook.expired_until = ParseInstant("2026-08-01T00:00:00Z");
+  state.rollups.emplace_back();
+  state.rollups[0].name = "hourly";
+  state.rollups[0].state = "Filling";
+  state.rollups[0].percent = 40;
+  state.paused_rollups = {"daily"};
+  const json status = *StatusFor(resource, &state, json::object(), kNoon);
+  EXPECT_EQ(status.at("lastAction"), "drop partition \"points_p1\"");
+  EXPECT_EQ(status.at("lastActionTime"), "2026-11-05T11:59:00Z");
+  EXPECT_EQ(status.at("nextAction"), "create a partition");
+  EXPECT_EQ(status.at("nextActionTime"), "2026-12-01T00:00:00Z");
+  EXPECT_EQ(status.at("retentionCutoff"), "2026-08-01T00:00:00Z");
+  EXPECT_EQ(status.at("rollups"), json::parse(R"([{"name": "hourly", "state": "Filling", "percent": 40},
+                                                  {"name": "daily", "state": "Paused"}])"));
+
+  // Another process, which has done nothing yet, and one that cannot read the
+  // policy or the database.
+  const auto history = [](const json& one) {
+    return std::vector<json>{one.at("lastAction"), one.at("lastActionTime"), one.at("rollups")};
+  };
+  PolicyState fresh = Looked(resource);
+  fresh.rollups = state.rollups;
+  fresh.paused_rollups = state.paused_rollups;
+  EXPECT_EQ(history(*StatusFor(resource, &fresh, status, kNoon)), history(status));
+  PolicyState blind = Looked(resource);
+  blind.observed = false;
+  EXPECT_EQ(history(*StatusFor(resource, &blind, status, kNoon)), history(status));
+  json broken = Object();
+  broken["spec"]["timeColumn"] = 3;
+  EXPECT_EQ(history(*StatusFor(ReadResource(broken), nullptr, status, kNoon)), history(status));
+
+  state.last_action = std::string(1'022, 'x') + "\u00fc\u00fc";
+  EXPECT_EQ(StatusFor(resource, &state, json::object(), kNoon)->at("lastAction").get<std::string>(),
+            std::string(1'021, 'x') + "...");
+}
+
+TEST(Status, SaysWhatWaitsForConsent) {
+  const Resource resource = ReadResource(Object());
+  PolicyState state = Looked(resource);
+  state.plan_hash = "abc";
+  state.needs_acknowledgement = true;
+  state.at_stake = {2, 1'800'000, 800'000'000};
+  const json plan = StatusFor(resource, &state, resource.status, kNoon)->at("plan");
+  EXPECT_EQ(plan.at("hash"), "abc");
+  EXPECT_EQ(plan.at("needsAcknowledgement"), true);
+  EXPECT_EQ(plan.at("atStake"), json::parse(R"({"partitions": 2, "rows": 1800000, "bytes": 800000000})"));
 }
 
 // kubectl wait relies on it.

@@ -165,7 +165,7 @@ TEST_F(WorkerTest, TakesOverWhatAnotherLookedAfter) {
 
 // Somebody who asks for a look, or consents to a plan, interrupts nothing.
 TEST_F(WorkerTest, AnAnnotationMakesAPolicyDueAndIsAnswered) {
-  points_.origin = {"u", 1, "", ""};
+  points_.origin = {"u", 1, "", "", ""};
   Give({points_});
   RunDue();
   database_.ForgetJournal();
@@ -511,6 +511,59 @@ TEST_F(WorkerTest, APolicyThatMovesToAnotherDatabaseIsNotReleased) {
   worker_.SetPolicies({alarms_}, {KeyOf(alarms_), KeyOf(points_)});
   RunDue();
   EXPECT_THAT(database_.journal(), Not(Contains("release points")));
+}
+
+// A policy that was deleted while nobody ran: its table is found in the
+// bookkeeping, and released as soon as it is certain that it is an orphan.
+TEST_F(WorkerTest, AnOrphanIsReleasedOnceItIsCertain) {
+  database_.AddTable("gone");
+  Policy gone = FakePolicy("gone");
+  points_.origin.cluster = "lease-1";
+  database_.kept = {points_, gone};
+  std::optional<bool> answer;
+  std::vector<std::string> asked;
+  environment_.gone = [&](const PolicyKey& key, const std::stop_token&) {
+    asked.push_back(key.name);
+    return answer;
+  };
+  Give({points_});
+  RunDue();  // makes the bookkeeping
+  RunDue();
+  RunDue();
+  EXPECT_THAT(asked, ElementsAre("gone", "gone")) << "as long as nobody knows, and only of strangers";
+  EXPECT_THAT(database_.journal(), Contains("kept lease-1"));
+  EXPECT_THAT(database_.journal(), Not(Contains("release gone")));
+  answer = true;
+  RunDue();
+  RunDue();
+  EXPECT_THAT(database_.journal(), Contains("release gone"));
+  EXPECT_THAT(database_.journal(), Not(Contains("release points")));
+  database_.ForgetJournal();
+  asked.clear();
+  RunDue();
+  EXPECT_THAT(asked, IsEmpty());
+  EXPECT_THAT(database_.journal(), ElementsAre("read points")) << "once for each session";
+}
+
+TEST_F(WorkerTest, APolicyThatExistsElsewhereIsNoOrphan) {
+  points_.origin.cluster = "lease-1";
+  database_.kept = {FakePolicy("alarms")};
+  environment_.gone = [](const PolicyKey&, const std::stop_token&) { return false; };
+  Give({points_});
+  RunDue();
+  RunDue();
+  EXPECT_THAT(database_.journal(), Not(Contains("release alarms")));
+}
+
+// Policies from files have no cluster that could be asked.
+TEST_F(WorkerTest, WithoutAClusterNothingIsAnOrphan) {
+  database_.kept = {FakePolicy("alarms")};
+  environment_.gone = [](const PolicyKey&, const std::stop_token&) { return true; };
+  Give({points_});
+  RunDue();
+  RunDue();
+  EXPECT_THAT(database_.journal(), Not(Contains("release alarms")));
+  EXPECT_THAT(database_.journal(), Not(Contains("kept ")));
 }
 
 TEST_F(WorkerTest, AReleaseThatFailsIsTriedAgain) {

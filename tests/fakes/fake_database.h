@@ -55,6 +55,9 @@ class FakeDatabase {
   // "execute NAME" or "release NAME"; may throw.
   std::function<void(const std::string&)> before = [](const std::string&) {};
 
+  // The policies on record.
+  std::vector<Policy> kept;
+
   Connector connector() {
     return [this](const ConnectionSpec&) {
       Note("connect");
@@ -64,6 +67,23 @@ class FakeDatabase {
 
   Operations operations() {
     Operations operations;
+    operations.record = [this](Session&, const Policy& policy, const Catalog&, const Plan& plan,
+                               const std::string&) {
+      Note("record " + policy.table.name);
+      const std::lock_guard lock(mutex_);
+      Table& table = tables_.at(policy.table.name);
+      if (!table.ownership) {
+        table.ownership = Ownership{table.oid,   policy.name_space, policy.name,
+                                    table.owner, server_.database,  server_.system_identifier,
+                                    1,           clock_.Now(),      std::nullopt};
+      }
+      table.ownership->agreed = plan.agrees;
+      return true;
+    };
+    operations.kept = [this](Session&, const Policy&, const std::string& lease_uid) {
+      Note("kept " + lease_uid);
+      return kept;
+    };
     operations.read = [this](Session&, const std::vector<const Policy*>& policies, const Now&) {
       std::string what = "read";
       for (const Policy* policy : policies) what += " " + policy->table.name;
@@ -149,8 +169,9 @@ class FakeDatabase {
         const std::lock_guard lock(mutex_);
         Table& table = tables_.at(policy.table.name);
         Apply(step.action, server_.time, &table);
-        table.ownership = Ownership{table.oid,        policy.name_space,         policy.name, table.owner,
-                                    server_.database, server_.system_identifier, 1,           clock_.Now()};
+        table.ownership = Ownership{table.oid,   policy.name_space, policy.name,
+                                    table.owner, server_.database,  server_.system_identifier,
+                                    1,           clock_.Now(),      plan.agrees};
       }
       run.steps.push_back({step.action, "success", 0, {}, ""});
       hooks.on_step(run.steps.back(), run.steps.size(), plan.steps.size());

@@ -186,7 +186,7 @@ class Contract : public testing::Test {
     const auto session = ConnectPostgres(db_->uri());
     for (int round = 0; round < 8; ++round) {
       const Catalog catalog = ReadCatalogs(*session, {&policy_}, {now_, true}).at(0);
-      const Plan plan = MakePlan(policy_, catalog, {now_, true});
+      const Plan plan = ConsentedPlan(policy_, catalog, {now_, true});
       for (const Refusal& refusal : plan.refusals) ADD_FAILURE() << refusal.code << ": " << refusal.message;
       last_plan_ = plan;
       if (plan.steps.empty() || !CarryOut(*session, catalog, plan, &done)) return done;
@@ -200,7 +200,7 @@ class Contract : public testing::Test {
     std::vector<std::string> done;
     const auto session = ConnectPostgres(db_->uri());
     const Catalog catalog = ReadCatalogs(*session, {&policy_}, {now_, true}).at(0);
-    Plan plan = MakePlan(policy_, catalog, {now_, true});
+    Plan plan = ConsentedPlan(policy_, catalog, {now_, true});
     for (const Refusal& refusal : plan.refusals) ADD_FAILURE() << refusal.code << ": " << refusal.message;
     if (plan.steps.size() > steps) plan.steps.resize(steps);
     CarryOut(*session, catalog, plan, &done);
@@ -589,7 +589,8 @@ TEST_F(Contract, ForeignKeysThatPointHere) {
     const Catalog catalog = ReadCatalogs(*session, {&policy_}, {now_, true}).at(0);
     ExecutorHooks hooks;
     hooks.sleep = [](std::chrono::milliseconds) {};
-    ExecutePlan(*session, policy_, catalog, MakePlan(policy_, catalog, {now_, true}), "contract", {}, hooks);
+    ExecutePlan(*session, policy_, catalog, ConsentedPlan(policy_, catalog, {now_, true}), "contract", {},
+                hooks);
   }
   EXPECT_EQ(db_->Number("SELECT count(*) FROM alerts"), 50);
   EXPECT_EQ(Rows(), 50);

@@ -400,7 +400,7 @@ RunOutcome Live(Fateful& session, const Policy& policy, Instant now) {
   for (int round = 0; round < 10; ++round) {
     session.counting = false;
     const Catalog catalog = ReadCatalogs(session, {&policy}, {now, true}).at(0);
-    const Plan plan = MakePlan(policy, catalog, {now, true});
+    const Plan plan = ConsentedPlan(policy, catalog, {now, true});
     if (plan.steps.empty()) return last;
     session.counting = true;
     if (catalog.server.bookkeeping_version < kBookkeepingVersion) {

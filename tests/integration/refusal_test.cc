@@ -541,6 +541,24 @@ TEST_F(RestoredCopy, KeepsEverythingUntilSomebodyHasLooked) {
   EXPECT_EQ(TroubleWith(ConvergeOn(copy_, policy_, kThen)), "");
 }
 
+// What is on record in a copy was looked after elsewhere: no controller takes its
+// tables for those of policies that were deleted, whatever became of the originals.
+TEST_F(RestoredCopy, HasNoOrphans) {
+  policy_.origin.cluster = "lease-1";
+  EXPECT_EQ(TroubleWith(ConvergeOn(uri_, policy_, kThen)), "");
+  const auto original = ConnectPostgres(uri_);
+  const std::vector<Policy> kept = ReadKept(*original, policy_, "lease-1");
+  ASSERT_EQ(kept.size(), 1U);
+  EXPECT_EQ(kept[0].name, policy_.name);
+  EXPECT_EQ(kept[0].table, policy_.table);
+  EXPECT_EQ(kept[0].time_column, "ts");
+  EXPECT_THAT(ReadKept(*original, policy_, "lease-2"), IsEmpty());
+  EXPECT_THAT(ReadKept(*original, policy_, ""), IsEmpty());
+  database_->Sql("UPDATE partition_controller.tables SET cluster_uid = 'lease-1', time_column = 'ts'");
+  const auto copy = ConnectPostgres(copy_);
+  EXPECT_THAT(ReadKept(*copy, policy_, "lease-1"), IsEmpty());
+}
+
 TEST_F(RestoredCopy, AConsentIsForOnePlan) {
   const std::string hash = See(copy_, policy_, kThen).plan.hash;
   Policy stricter = policy_;
@@ -569,6 +587,116 @@ TEST_F(Refusals, AnotherTableUnderTheSameName) {
   consent.acknowledged = {result.last.plan.hash};
   EXPECT_EQ(TroubleWith(ConvergeOn(uri_, policy, consent)), "");
   EXPECT_EQ(database_->Value("SELECT to_regclass('old') IS NULL"), "t");
+}
+
+TEST_F(Refusals, AShorterKeepWaitsForConsent) {
+  MakePoints();
+  database_->MarkAsTest();
+  database_->Sql("CREATE TABLE old PARTITION OF points FOR VALUES FROM ('2025-12-01') TO ('2026-01-01')");
+  database_->Sql("INSERT INTO points SELECT '2025-12-05', g FROM generate_series(1, 500) g; ANALYZE old");
+  Policy policy = PolicyFor("points");
+  policy.retention = Keep("1y");
+  const auto recorded = [&] {
+    return database_->Value(
+        "SELECT retention_keep || ' ' || retention_action FROM partition_controller.tables");
+  };
+  const auto old_is_there = [&] { return database_->Value("SELECT to_regclass('old') IS NOT NULL") == "t"; };
+  Approach alone = kThen;
+  alone.consents = false;
+  EXPECT_EQ(TroubleWith(ConvergeOn(uri_, policy, alone)), "");
+  EXPECT_EQ(recorded(), "1y Drop");
+
+  policy.retention = Keep("3mo");
+  policy.partitioning.premake = 4;
+  const Convergence held = ConvergeOn(uri_, policy, alone);
+  EXPECT_FALSE(held.failure);
+  const Refusal* refusal = FindRefusal(held.last.plan, "AcknowledgementRequired");
+  ASSERT_NE(refusal, nullptr);
+  EXPECT_THAT(refusal->message, HasSubstr("retention.keep is 3mo and was 1y before"));
+  EXPECT_THAT(refusal->message, HasSubstr("about 500 rows and about "));
+  EXPECT_THAT(refusal->remedy, HasSubstr(held.last.plan.hash));
+  EXPECT_THAT(database_->Partitions("points"), Contains(HasSubstr("points_p202611 ")))
+      << "provisioning goes on";
+  EXPECT_TRUE(old_is_there());
+  EXPECT_EQ(recorded(), "1y Drop");
+
+  Approach wrong = alone;
+  wrong.acknowledged = {"0123456789abcdef"};
+  ConvergeOn(uri_, policy, wrong);
+  EXPECT_TRUE(old_is_there());
+
+  Approach right = alone;
+  right.acknowledged = {held.last.plan.hash};
+  EXPECT_EQ(TroubleWith(ConvergeOn(uri_, policy, right)), "");
+  EXPECT_FALSE(old_is_there());
+  EXPECT_EQ(recorded(), "3mo Drop");
+
+  // It is written down although there is nothing to do.
+  policy.retention->action = Retention::Action::kDetach;
+  const Convergence idle = ConvergeOn(uri_, policy, alone);
+  EXPECT_EQ(TroubleWith(idle), "");
+  EXPECT_THAT(idle.steps, IsEmpty());
+  EXPECT_EQ(recorded(), "3mo Detach");
+  EXPECT_EQ(TroubleWith(ConvergeOn(uri_, policy, alone)), "");
+}
+
+TEST_F(Refusals, MoreThanHalfOfATableWaitsForConsent) {
+  MakePoints();
+  database_->MarkAsTest();
+  for (const char* month : {"2025-01-01", "2025-02-01", "2025-03-01", "2025-04-01"}) {
+    database_->Sql("CREATE TABLE \"" + std::string(month) + "\" PARTITION OF points FOR VALUES FROM ('" +
+                   month + "') TO ('" + std::string(month, 9) + "9')");
+  }
+  Policy policy = PolicyFor("points");
+  policy.retention = Keep("2mo");
+  policy.retention->max_per_run = 1;
+  Approach approach = kThen;
+  approach.consents = false;
+  const Convergence held = ConvergeOn(uri_, policy, approach);
+  EXPECT_THAT(Codes(held.last.plan), ElementsAre("AcknowledgementRequired"));
+  EXPECT_EQ(database_->Partitions("points").size(), 4U + 5 + 1);
+  // Once is enough, whatever the number of runs.
+  approach.acknowledged = {held.last.plan.hash};
+  EXPECT_EQ(TroubleWith(ConvergeOn(uri_, policy, approach)), "");
+  EXPECT_EQ(database_->Partitions("points").size(), 3U + 5 + 1);
+  approach.acknowledged.clear();
+  for (int run = 0; run < 3; ++run) EXPECT_EQ(TroubleWith(ConvergeOn(uri_, policy, approach)), "");
+  EXPECT_EQ(database_->Partitions("points").size(), 5U + 1);
+}
+
+// An earlier release kept no record of what was agreed to.  What it was about to
+// remove goes on, and is on record from then on.
+TEST_F(Refusals, NoneByTheUpgradeOfOlderBookkeeping) {
+  MakePoints();
+  database_->MarkAsTest();
+  for (const char* month : {"2025-01-01", "2025-02-01", "2025-03-01", "2025-04-01"}) {
+    database_->Sql("CREATE TABLE \"" + std::string(month) + "\" PARTITION OF points FOR VALUES FROM ('" +
+                   month + "') TO ('" + std::string(month, 9) + "9')");
+  }
+  Policy policy = PolicyFor("points");
+  ExpectConverges(policy);
+  database_->Sql(
+      "ALTER TABLE partition_controller.tables DROP retention_keep, DROP retention_action, DROP "
+      "retention_due, DROP time_column, DROP cluster_uid; UPDATE partition_controller.version SET version = "
+      "3");
+  policy.retention = Keep("2mo");
+  policy.retention->max_per_run = 1;
+  Approach alone = kThen;
+  alone.consents = false;
+  const std::size_t before = database_->Partitions("points").size();
+  const Situation seen = See(uri_, policy, alone);
+  EXPECT_EQ(seen.catalog.server.bookkeeping_version, 3);
+  EXPECT_THAT(Codes(seen.plan), IsEmpty());
+  EXPECT_EQ(TroubleWith(ConvergeOn(uri_, policy, alone)), "");
+  EXPECT_EQ(database_->Number("SELECT version FROM partition_controller.version"), kBookkeepingVersion);
+  EXPECT_EQ(database_->Value("SELECT retention_keep || retention_action FROM partition_controller.tables"),
+            "2moDrop");
+  for (int run = 0; run < 3; ++run) EXPECT_EQ(TroubleWith(ConvergeOn(uri_, policy, alone)), "");
+  EXPECT_EQ(database_->Value("SELECT to_regclass('\"2025-04-01\"') IS NULL"), "t");
+  EXPECT_LT(database_->Partitions("points").size(), before + 1);
+
+  policy.retention->keep = *ParseCalendarDuration("1mo");
+  EXPECT_THAT(Codes(ConvergeOn(uri_, policy, alone).last.plan), ElementsAre("AcknowledgementRequired"));
 }
 
 TEST_F(Refusals, NotChildrenOfOtherKindsButTheyAreLeftAlone) {

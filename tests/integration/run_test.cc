@@ -155,6 +155,18 @@ class Running : public testing::Test {
         {.environment = {{"DATABASE_URL", SecretUri()}}, .directory = "/", .unprivileged = false});
   }
 
+  // Somebody reads the plan, and consents to what waits for that.
+  void Consent() {
+    const Process::Options options{
+        .environment = {{"DATABASE_URL", SecretUri()}}, .directory = "/", .unprivileged = false};
+    const Finished seen = RunProgram(Program({"plan", "-o", "json", "--spec", folder_.path()}), options);
+    const nlohmann::json plans = nlohmann::json::parse(seen.out, nullptr, false);
+    if (!plans.is_array() || plans.empty() || !plans[0].at("needsAcknowledgement").get<bool>()) return;
+    RunProgram(
+        Program({"apply", "--spec", folder_.path(), "--acknowledge", plans[0].at("hash").get<std::string>()}),
+        options);
+  }
+
   std::int64_t CountPartitions(const std::string& table = "points") {
     return database_->Number("SELECT count(*) FROM pg_inherits WHERE inhparent = '" + table + "'::regclass");
   }
@@ -204,10 +216,14 @@ TEST_F(Running, TwoAtOnceWithPoliciesThatChange) {
     for (const std::vector<std::string>& version : versions) {
       folder_.Write("policy.yaml", Quick(version).Text());
       std::this_thread::sleep_for(milliseconds(2'200));
+      Consent();
     }
   }
   // Both come to rest where a third one finds nothing to do.
-  EXPECT_TRUE(Eventually([&] { return Plan().code == 0; })) << Plan().out;
+  EXPECT_TRUE(Eventually([&] {
+    Consent();
+    return Plan().code == 0;
+  })) << Plan().out;
   ingest.Stop();
   EXPECT_EQ(ingest.error(), "");
   for (const Controller& controller : {first, second}) {
@@ -231,10 +247,17 @@ TEST_F(Running, TwoAtOnceWithPoliciesThatChange) {
 TEST_F(Running, OneThatIsStoppedInATransactionHoldsUpNobody) {
   database_->Sql("CREATE TABLE points (ts timestamptz NOT NULL, v int) PARTITION BY RANGE (ts)");
   database_->Sql("CREATE TABLE points_default PARTITION OF points DEFAULT");
-  folder_.Write("policy.yaml",
-                Quick({"partitioning: {granularity: Day, premake: 3}", "locks: {timeout: 1s}"}).Text());
+  // Removals wait for a window first.
+  const auto hour = std::chrono::floor<std::chrono::hours>(std::chrono::system_clock::now());
+  const auto later = (hour.time_since_epoch().count() + 12) % 24;
+  const std::string window = (later < 10 ? "0" : "") + std::to_string(later) + ":00";
+  PolicyFile policy;
+  policy.spec = {"partitioning: {granularity: Day, premake: 3}", "locks: {timeout: 1s}",
+                 "retention: {keep: 5d, action: Drop, undoWindow: 0h}",
+                 "schedule: {period: 1s, windows: [{start: \"" + window + "\", duration: 1h}]}"};
+  folder_.Write("policy.yaml", policy.Text());
   const Controller first = Start();
-  ASSERT_TRUE(Eventually([&] { return CountPartitions() == 5; }));
+  ASSERT_TRUE(Eventually([&] { return CountPartitions() == 10; }));
   database_->Sql(
       "DO $$ DECLARE d timestamptz := date_trunc('day', now(), 'UTC'); BEGIN EXECUTE format('CREATE TABLE "
       "old "
@@ -247,9 +270,8 @@ TEST_F(Running, OneThatIsStoppedInATransactionHoldsUpNobody) {
   LiveDatabase reader(uri_);
   reader.Sql("BEGIN; LOCK TABLE old IN ACCESS SHARE MODE");
   Ingest ingest(uri_);
-  folder_.Write("policy.yaml", Quick({"partitioning: {granularity: Day, premake: 3}", "locks: {timeout: 1s}",
-                                      "retention: {keep: 5d, action: Drop, undoWindow: 0h}"})
-                                   .Text());
+  policy.spec.back() = "schedule: {period: 1s}";
+  folder_.Write("policy.yaml", policy.Text());
   ASSERT_TRUE(Eventually([&] {
     return database_->Number(
                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'partition-controller' AND "

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <functional>
+#include <nlohmann/json.hpp>
 
 #include "reconcilers/quote.h"
 #include "tests/support/live_table.h"
@@ -65,7 +66,8 @@ std::vector<std::string> Describe(LiveDatabase& database) {
     add("SELECT concat_ws(' ', 'version', version) FROM partition_controller.version");
     add("SELECT concat_ws(' ', 'table', table_oid::regclass, policy_namespace, policy_name, schema_name, "
         "table_name, "
-        "owner_name, system_identifier, analyzed_at IS NULL) FROM partition_controller.tables");
+        "owner_name, system_identifier, analyzed_at IS NULL, time_column, retention_keep, retention_action) "
+        "FROM partition_controller.tables");
     add("SELECT concat_ws(' ', 'partition', partition_oid::regclass, table_oid::regclass, state, made_by_us, "
         "schema_name, table_name, bound_from, bound_to, detached_at IS NULL, date_trunc('hour', drop_after)) "
         "FROM "
@@ -97,8 +99,15 @@ class Script : public testing::Test {
     return RunProgram(Program(std::move(arguments)),
                       {.environment = {{"DATABASE_URL", uri}}, .directory = "/", .unprivileged = false});
   }
-  Finished RunNow(const std::string& uri, const char* command, const PolicyFile& policy) {
-    return Run(uri, {command, "--now", kNow}, policy);
+  // Consents to what waits for that.
+  Finished RunNow(const std::string& uri, std::vector<std::string> command, const PolicyFile& policy) {
+    command.insert(command.end(), {"--now", kNow});
+    const Finished seen = Run(uri, {"plan", "-o", "json", "--now", kNow}, policy);
+    const nlohmann::json plans = nlohmann::json::parse(seen.out, nullptr, false);
+    if (plans.is_array() && !plans.empty() && plans[0].at("needsAcknowledgement").get<bool>()) {
+      command.insert(command.end(), {"--acknowledge", plans[0].at("hash").get<std::string>()});
+    }
+    return Run(uri, command, policy);
   }
   Finished RunScript(const std::string& uri, const std::string& script) {
     return RunProgram({Psql(), "-X", "-q", "-d", uri, "-f", folder_.Write("plan.sql", script)});
@@ -112,7 +121,7 @@ class Script : public testing::Test {
     const std::string by_apply = server_->CreateDatabaseFrom(DatabaseName(database_));
     for (const std::string& uri : {by_script, by_apply}) {
       if (before != nullptr) {
-        const Finished prepared = RunNow(uri, "apply", *before);
+        const Finished prepared = RunNow(uri, {"apply"}, *before);
         ASSERT_EQ(prepared.code, 0) << prepared.err;
       }
       LiveDatabase copy(uri);
@@ -122,12 +131,12 @@ class Script : public testing::Test {
         copy.Sql("UPDATE partition_controller.tables SET acted_at = acted_at - interval '1 hour'");
     }
     for (int i = 0; i < scripts; ++i) {
-      const Finished plan = Run(by_script, {"plan", "-o", "sql", "--now", kNow}, policy);
+      const Finished plan = RunNow(by_script, {"plan", "-o", "sql"}, policy);
       ASSERT_EQ(plan.code, 2) << plan.out << plan.err;
       const Finished script = RunScript(by_script, plan.out);
       ASSERT_EQ(script.code, 0) << script.err << plan.out;
     }
-    const Finished apply = RunNow(by_apply, "apply", policy);
+    const Finished apply = RunNow(by_apply, {"apply"}, policy);
     ASSERT_EQ(apply.code, 0) << apply.out << apply.err;
     {
       LiveDatabase first(by_script);
@@ -144,7 +153,7 @@ class Script : public testing::Test {
       EXPECT_EQ(one, other);
     }
     for (const std::string& uri : {by_script, by_apply}) {
-      const Finished again = RunNow(uri, "plan", policy);
+      const Finished again = RunNow(uri, {"plan"}, policy);
       EXPECT_EQ(again.code, 0) << again.out;
     }
   }
@@ -318,6 +327,34 @@ TEST_F(ScriptOfRemovals, OfAHalfDoneDetach) {
   });
 }
 
+// A shorter keep: each command ends with 3 and says how to go on, until somebody
+// consents.
+TEST_F(ScriptOfRemovals, TakenOutOnlyWithConsent) {
+  const auto run = [&](std::vector<std::string> command, const PolicyFile& policy) {
+    command.insert(command.end(), {"--now", kNow});
+    return Run(database_, command, policy);
+  };
+  const auto oldest = [&] {
+    return LiveDatabase(database_).Value("SELECT to_regclass('points_p202601') IS NOT NULL");
+  };
+  ASSERT_EQ(run({"apply"}, With({"retention: {keep: 12mo, action: Drop, undoWindow: 0h}"})).code, 0);
+  const PolicyFile shorter = With({"retention: {keep: 5mo, action: Drop, undoWindow: 0h}"});
+  EXPECT_EQ(run({"plan"}, shorter).code, 3);
+  const Finished refused = run({"apply"}, shorter);
+  EXPECT_EQ(refused.code, 3) << refused.err;
+  EXPECT_THAT(refused.out, HasSubstr("retention.keep is 5mo and was 12mo before"));
+  const std::string words = "partition-controller apply --spec FILE --acknowledge ";
+  const std::size_t at = refused.out.find(words);
+  ASSERT_NE(at, std::string::npos) << refused.out;
+  const std::string hash = refused.out.substr(at + words.size(), 16);
+  EXPECT_EQ(run({"apply", "--acknowledge", "0123456789abcdef"}, shorter).code, 3);
+  EXPECT_EQ(run({"plan", "--acknowledge", hash}, shorter).code, 2);
+  EXPECT_EQ(oldest(), "t");
+  EXPECT_EQ(run({"apply", "--acknowledge", hash}, shorter).code, 0);
+  EXPECT_EQ(oldest(), "f");
+  EXPECT_EQ(run({"plan"}, shorter).code, 0);
+}
+
 TEST_F(Script, OfAnotherGranularity) {
   LiveDatabase(database_).Sql("CREATE TABLE points (ts timestamptz NOT NULL) PARTITION BY RANGE (ts)");
   const PolicyFile months = With({});
@@ -385,26 +422,26 @@ TEST_F(ScriptFence, StopsAtTheFirstErrorAndCanBeRunAgain) {
   EXPECT_EQ(RunScript(database_, plan_.out).code, 3);
   EXPECT_EQ(Partitions(), 1);
   LiveDatabase(database_).Sql("DROP TABLE points_p202608");
-  EXPECT_EQ(RunNow(database_, "apply", {}).code, 0);
-  EXPECT_EQ(RunNow(database_, "plan", {}).code, 0);
+  EXPECT_EQ(RunNow(database_, {"apply"}, {}).code, 0);
+  EXPECT_EQ(RunNow(database_, {"plan"}, {}).code, 0);
 }
 
 TEST_F(Script, ExitCodes) {
   LiveDatabase database(database_);
   database.Sql("CREATE TABLE points (ts timestamptz NOT NULL) PARTITION BY RANGE (ts)");
   EXPECT_EQ(Run(database_, {"validate"}, {}).code, 0);
-  EXPECT_EQ(RunNow(database_, "plan", {}).code, 2);
+  EXPECT_EQ(RunNow(database_, {"plan"}, {}).code, 2);
   EXPECT_EQ(Run(database_, {"migrate"}, {}).code, 0);
-  EXPECT_EQ(RunNow(database_, "plan", {}).code, 2) << "the bookkeeping alone is no partition";
-  EXPECT_EQ(RunNow(database_, "apply", {}).code, 0);
-  EXPECT_EQ(RunNow(database_, "apply", {}).code, 0);
+  EXPECT_EQ(RunNow(database_, {"plan"}, {}).code, 2) << "the bookkeeping alone is no partition";
+  EXPECT_EQ(RunNow(database_, {"apply"}, {}).code, 0);
+  EXPECT_EQ(RunNow(database_, {"apply"}, {}).code, 0);
   for (const char* format : {"text", "json", "sql"}) {
     EXPECT_EQ(Run(database_, {"plan", "-o", format, "--now", kNow}, {}).code, 0) << format;
   }
   PolicyFile missing;
   missing.table = "nothing";
-  EXPECT_EQ(RunNow(database_, "plan", missing).code, 3);
-  EXPECT_EQ(RunNow(database_, "apply", missing).code, 3);
+  EXPECT_EQ(RunNow(database_, {"plan"}, missing).code, 3);
+  EXPECT_EQ(RunNow(database_, {"apply"}, missing).code, 3);
   PolicyFile broken;
   broken.spec = {"partitionning: {}"};
   for (const std::string command : {"validate", "plan", "apply", "migrate"}) {

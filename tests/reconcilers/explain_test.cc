@@ -214,8 +214,9 @@ TEST_F(Explain, Json) {
   std::vector<std::string> keys;
   const nlohmann::ordered_json json = Json();
   for (const auto& [key, value] : json.items()) keys.push_back(key);
-  EXPECT_THAT(keys, ElementsAre("policy", "table", "database", "serverVersion", "now", "steps", "waiting",
-                                "refusals", "advice", "wakeAt", "hash", "needsAcknowledgement", "outlook"));
+  EXPECT_THAT(
+      keys, ElementsAre("policy", "table", "database", "serverVersion", "now", "steps", "waiting", "refusals",
+                        "advice", "wakeAt", "hash", "needsAcknowledgement", "atStake", "outlook"));
   EXPECT_EQ(json.at("steps"), nlohmann::ordered_json::parse(R"json([{
       "kind": "drop_partition",
       "description": "drop partition \"public\".\"points_p202607\" [2026-07-01T00:00:00Z, 2026-08-01T00:00:00Z)",

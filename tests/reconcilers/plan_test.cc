@@ -189,6 +189,26 @@ TEST_F(PlanTest, WakesWhenTheAnswerChanges) {
   EXPECT_GT(world_.MakePlan().wake_at, world_.now());
 }
 
+// A status says it, so it must not move with the clock.
+TEST_F(PlanTest, SaysWhatComesNext) {
+  world_.Settle();
+  const Upcoming expiry{sys_days(2026y / 12 / 1), "\"public\".\"points_p202609\" expires"};
+  EXPECT_EQ(world_.MakePlan().next, expiry);
+  world_.SetNow(kNow + hours(30));
+  EXPECT_EQ(world_.MakePlan().next, expiry);
+  EXPECT_EQ(world_.MakePlan().outlook.expired_until, sys_days(2026y / 9 / 1));
+  world_.policy().retention.reset();
+  EXPECT_EQ(world_.MakePlan().next,
+            (Upcoming{sys_days(2026y / 12 / 1),
+                      "create a partition for [2027-02-01T00:00:00Z, 2027-03-01T00:00:00Z)"}));
+  EXPECT_EQ(world_.MakePlan().outlook.expired_until, std::nullopt);
+  // Rows that wait for a window.
+  world_.policy().retention = Keeping(2).retention;
+  world_.policy().schedule.windows = {{{}, 3h, 2h, "UTC"}};
+  ASSERT_TRUE(world_.Insert(sys_days(2026y / 1 / 5), 5));
+  EXPECT_EQ(world_.MakePlan().next, (Upcoming{sys_days(2026y / 11 / 24) + 3h, "delete expired rows"}));
+}
+
 // Whatever wakes it: just before that moment nothing is due yet.
 TEST_F(PlanTest, NothingIsDueBeforeItWakes) {
   world_.policy().partitioning.time_zone = "America/New_York";

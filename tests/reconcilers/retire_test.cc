@@ -68,7 +68,9 @@ class Retire : public testing::Test {
 
   Retention& retention() { return *world_.policy().retention; }
   Plan PlanAt(Instant host, bool preview = false, const std::string& acknowledged = "") {
-    return MakePlan(world_.policy(), world_.Read(), {host, preview}, acknowledged);
+    const Plan plan = MakePlan(world_.policy(), world_.Read(), {host, preview}, acknowledged);
+    if (!acknowledged.empty() || !plan.needs_acknowledgement) return plan;
+    return MakePlan(world_.policy(), world_.Read(), {host, preview}, plan.hash);
   }
 
   World world_;
@@ -137,6 +139,9 @@ TEST_F(Retire, TheUndoWindowHolds) {
   EXPECT_THAT(waiting.steps, IsEmpty());
   EXPECT_THAT(Reasons(waiting), testing::Each("in its undo window"));
   EXPECT_EQ(waiting.wake_at, sys_days(2026y / 11 / 23) + 20h + 31min);
+  ASSERT_TRUE(waiting.next);
+  EXPECT_EQ(waiting.next->at, *waiting.wake_at);
+  EXPECT_THAT(waiting.next->what, HasSubstr("drop detached table"));
   world_.SetNow(kNow + hours(24) - 1us);
   EXPECT_THAT(world_.MakePlan().steps, IsEmpty());
   world_.SetNow(kNow + hours(24));

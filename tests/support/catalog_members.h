@@ -131,9 +131,17 @@ void Members(Io& io, Drain& d) {
 }
 
 template <typename Io>
+void Members(Io& io, AgreedRetention& a) {
+  auto& [keep, action, due] = a;
+  io("keep", keep);
+  io("action", action);
+  io("due", due);
+}
+
+template <typename Io>
 void Members(Io& io, Ownership& o) {
-  auto& [table, policy_namespace, policy_name, table_owner, database, system_identifier, term, analyzed_at] =
-      o;
+  auto& [table, policy_namespace, policy_name, table_owner, database, system_identifier, term, analyzed_at,
+         agreed] = o;
   io("table", table);
   io("policyNamespace", policy_namespace);
   io("policyName", policy_name);
@@ -142,6 +150,7 @@ void Members(Io& io, Ownership& o) {
   io("systemIdentifier", system_identifier);
   io("term", term);
   io("analyzedAt", analyzed_at);
+  io("agreed", agreed);
 }
 
 inline Words<Conversion::State> WordsFor(Conversion::State) {

@@ -37,6 +37,14 @@ const Operations& RealOperations() {
   return kOperations;
 }
 
+// Looks twice where the plan asks for consent and gets it.
+Situation Look(Session& session, const Policy& policy, const Approach& approach, Conduct* conduct) {
+  Situation seen = LookAt(session, policy, *conduct);
+  if (!approach.consents || FindRefusal(seen.plan, "AcknowledgementRequired") == nullptr) return seen;
+  conduct->acknowledged.push_back(seen.plan.hash);
+  return LookAt(session, policy, *conduct);
+}
+
 }  // namespace
 
 LiveDatabase::LiveDatabase(std::string uri) : uri_(std::move(uri)), connection_(uri_) {}
@@ -118,15 +126,23 @@ Retention Keep(const std::string& duration, Retention::Action action, const std:
   return retention;
 }
 
+Plan ConsentedPlan(const Policy& policy, const Catalog& catalog, const Now& now) {
+  const Plan plan = MakePlan(policy, catalog, now);
+  if (FindRefusal(plan, "AcknowledgementRequired") == nullptr) return plan;
+  return MakePlan(policy, catalog, now, plan.hash);
+}
+
 Situation See(Session& session, const Policy& policy, const Approach& approach) {
-  return LookAt(session, policy, ConductFor(approach, RealOperations()));
+  Conduct conduct = ConductFor(approach, RealOperations());
+  return Look(session, policy, approach, &conduct);
 }
 
 Convergence ConvergeOn(Session& session, const Policy& policy, const Approach& approach) {
-  const Conduct conduct = ConductFor(approach, RealOperations());
+  Conduct conduct = ConductFor(approach, RealOperations());
   const std::vector<Policy> family = WithRollupTables({policy});
   const auto results = ConvergeFamily(family, [&](const Policy& one) -> std::optional<Convergence> {
-    return Converge(session, one, LookAt(session, one, conduct), conduct);
+    Situation seen = Look(session, one, approach, &conduct);
+    return Converge(session, one, std::move(seen), conduct);
   });
   Convergence whole = results.front().value();
   for (std::size_t i = 1; i < results.size(); ++i) {

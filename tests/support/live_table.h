@@ -61,7 +61,13 @@ struct Approach {
   std::string holder = "test";
   std::stop_token stop;
   std::function<void(const StepOutcome&)> on_step;  // after each step and batch
+  // Whether somebody reads the plan first, and consents to a removal that needs
+  // it, by its hash; to another table or database never.
+  bool consents = true;
 };
+
+// The plan after somebody has consented to it by its hash, where it asks for that.
+Plan ConsentedPlan(const Policy& policy, const Catalog& catalog, const Now& now);
 
 Situation See(Session& session, const Policy& policy, const Approach& approach = {});
 // Until nothing is due, or something is in the way, also with the tables of

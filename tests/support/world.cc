@@ -132,7 +132,10 @@ const Catalog& World::Read() {
 
 Plan World::MakePlan(const std::string& acknowledged) {
   const Catalog& catalog = Read();
-  return partition_controller::MakePlan(policy_, catalog, {catalog.server.time}, acknowledged);
+  Plan plan = partition_controller::MakePlan(policy_, catalog, {catalog.server.time}, acknowledged);
+  const bool asks = !plan.refusals.empty() && plan.refusals.back().code == "AcknowledgementRequired";
+  if (!consents || !acknowledged.empty() || !asks) return plan;
+  return partition_controller::MakePlan(policy_, catalog, {catalog.server.time}, plan.hash);
 }
 
 bool World::Take(const Action& action) {

@@ -40,6 +40,7 @@ class World {
 
   // What the catalog reader would see.
   const Catalog& Read();
+  // Without a hash: consents to what needs nothing but that, if `consents`.
   Plan MakePlan(const std::string& acknowledged = "");
 
   // Carries out one step, as the database would.  New tables have no oid
@@ -87,6 +88,8 @@ class World {
 
   // How many rows of the default fit on a page; fewer make it large.
   std::int64_t rows_per_page = 100;
+  // Whether somebody consents to each removal that needs it.
+  bool consents = true;
 
  private:
   void Fault(const std::string& what);

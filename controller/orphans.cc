@@ -1,0 +1,55 @@
+#include "controller/orphans.h"
+
+#include "controller/fields.h"
+#include "reconcilers/sql.h"
+
+namespace partition_controller {
+
+namespace {
+
+// By its oid: the table may have another name by now.
+constexpr char kQuery[] =
+    "SELECT k.policy_namespace, k.policy_name, coalesce(n.nspname, k.schema_name), coalesce(c.relname, "
+    "k.table_name), k.time_column, c.relkind = 'r' FROM partition_controller.tables k LEFT JOIN "
+    "pg_catalog.pg_class c ON c.oid = k.table_oid LEFT JOIN pg_catalog.pg_namespace n ON n.oid = "
+    "c.relnamespace WHERE k.cluster_uid = $1 AND k.time_column IS NOT NULL AND k.database_oid = (SELECT "
+    "d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()) AND "
+    "k.system_identifier = (SELECT s.system_identifier::text FROM pg_catalog.pg_control_system() s)";
+
+}  // namespace
+
+std::vector<Policy> ReadKept(Session& session, const Policy& any, const std::string& lease_uid) {
+  std::string begin = "BEGIN READ ONLY";
+  for (const std::string& setting : TransactionSettings(any)) begin += "; " + setting;
+  Result found;
+  try {
+    session.Query(begin + "; SET LOCAL lock_timeout = '" + std::to_string(any.locks.timeout.count()) +
+                  "ms'; SET LOCAL statement_timeout = '" +
+                  std::to_string(any.locks.statement_timeout.count()) + "ms'");
+    found = session.Query(kQuery, {lease_uid});
+    session.Query("COMMIT");
+  } catch (const DatabaseError&) {
+    try {
+      session.Query("ROLLBACK");
+    } catch (const DatabaseError&) {
+      // The connection is gone, and the transaction with it.
+    }
+    throw;
+  }
+  std::vector<Policy> kept;
+  for (const Row& row : found.rows) {
+    Policy& policy = kept.emplace_back();
+    policy.name_space = Text(row[0]);
+    policy.name = Text(row[1]);
+    policy.connection = any.connection;
+    policy.table = {Text(row[2]), Text(row[3])};
+    policy.time_column = Text(row[4]);
+    policy.locks = any.locks;
+    policy.origin.cluster = lease_uid;
+    // A plain table is nothing to complain about here.
+    if (Flag(row[5])) policy.partitioning.state = Partitioning::State::kDisabled;
+  }
+  return kept;
+}
+
+}  // namespace partition_controller
