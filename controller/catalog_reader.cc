@@ -62,7 +62,7 @@ class Reader {
       ReadPartitions();
       ReadDefaultSizes();
       for (std::size_t i = 0; i < catalogs_.size(); ++i) {
-        if (catalogs_[i].table) ReadRollups(session_, *policies_[i], bookkeeping_, &catalogs_[i]);
+        if (catalogs_[i].table) ReadRollups(session_, *policies_[i], now_, bookkeeping_, &catalogs_[i]);
       }
       for (std::size_t i = 0; i < catalogs_.size(); ++i) {
         if (Probeable(i)) Unless([&] { Probe(i); }, [&] { Unknown(&catalogs_[i]); });

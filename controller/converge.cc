@@ -283,13 +283,15 @@ std::vector<std::optional<Convergence>> ConvergeFamily(
       }
       std::optional<Convergence> result = bring(policy);
       if (!result) return results;
-      again = again || (!result->steps.empty() && family.size() > 1);
+      // One that fails may wait for what another one does.
+      const bool well = !result->failure && !result->stood_back;
+      again = again || (well && !result->steps.empty() && family.size() > 1);
       if (results[i]) {
         const std::vector<StepOutcome>& before = results[i]->steps;
         result->steps.insert(result->steps.begin(), before.begin(), before.end());
       }
       results[i] = std::move(result);
-      if (results[i]->failure || results[i]->stopped || results[i]->stood_back) return results;
+      if (results[i]->stopped) return results;
     }
   }
   return results;

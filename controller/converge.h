@@ -97,9 +97,9 @@ std::optional<Failure> SayFarewell(Session& session, const Policy& policy, const
 Convergence Converge(Session& session, const Policy& policy, Situation first, const Conduct& conduct);
 
 // A policy and those of its rollups' tables (WithRollupTables), one after the
-// other and again, for they make work for each other, until nothing is due or one
-// fails.  `bring` converges one; nothing, if it cannot.  The results, in order,
-// with the steps of all rounds; nothing for those that were not reached.
+// other and again, for they make work for each other, until nothing is due.  `bring` converges one; nothing,
+// if it cannot.  The results, in order, with the steps of all rounds; nothing for those that were not
+// reached.
 std::vector<std::optional<Convergence>> ConvergeFamily(
     const std::vector<Policy>& family, const std::function<std::optional<Convergence>(const Policy&)>& bring);
 

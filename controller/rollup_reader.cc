@@ -59,10 +59,13 @@ constexpr int kMostPeriods = 100;
 
 class RollupReader {
  public:
-  RollupReader(Session& session, const Policy& policy, const Server& server, bool bookkeeping, Table* table)
+  RollupReader(Session& session, const Policy& policy, const Server& server, const Now& now, bool bookkeeping,
+               Table* table)
       : session_(session),
         policy_(policy),
         server_(server),
+        at_(now.preview ? now.at : server.time),
+        removal_at_(server.test_database ? at_ : std::min(at_, server.time)),
         // A schema of an earlier version has no such table, and is upgraded first.
         bookkeeping_(bookkeeping && server.bookkeeping_version >= 3),
         table_(*table) {}
@@ -197,7 +200,7 @@ class RollupReader {
       text += span.from.finite() ? "bucket_ts >= " + Literal(span.from.at) : std::string("true");
       if (span.to.finite()) text += " AND bucket_ts < " + Literal(span.to.at);
     }
-    if (const auto expired = ExpiredBefore(rollup, Divided(state.target), server_.time)) {
+    if (const auto expired = ExpiredBefore(rollup, Divided(state.target), removal_at_)) {
       text += (text.empty() ? "" : " OR ") + ("bucket_ts < " + Literal(*expired));
     }
     return text.empty() ? "false" : "(" + text + ")";
@@ -208,9 +211,13 @@ class RollupReader {
   void FindUnfilled(const Source& source, const RollupState& state, std::vector<Instant>* lacking) {
     newest_unfilled_.reset();
     if (!state.target.spans || state.filled) return;
-    const std::optional<Instant> expired = ExpiredBefore(source.rollup, Divided(state.target), server_.time);
+    const std::optional<Instant> expired = ExpiredBefore(source.rollup, Divided(state.target), removal_at_);
     const Calendar calendar{source.rollup.granularity, RollupZone(source.rollup)};
-    std::string before = state.filled_from ? Literal(*state.filled_from) : kLastTime;
+    // What lies beyond all partitions is yet to come, and waits.
+    const bool ends = !state.target.spans->empty() && state.target.spans->back().to.finite();
+    std::string before = state.filled_from ? Literal(*state.filled_from)
+                         : ends            ? Literal(state.target.spans->back().to.at)
+                                           : kLastTime;
     for (int i = 0; i < kMostPeriods; ++i) {
       const Row row =
           session_
@@ -239,12 +246,12 @@ class RollupReader {
   void FindMarked(const Rollup& rollup, const RollupState& state, std::vector<Instant>* lacking) {
     const std::string marks = QuoteName("partition_controller", "marks_" + state.suffix);
     if (!session_.Query("SELECT pg_catalog.to_regclass($1)", {marks}).rows.at(0)[0]) return;
-    const Result found = session_.Query(
-        "SELECT (extract(epoch FROM min(bucket_ts)) * 1000000)::bigint FROM " + marks +
-        " WHERE NOT held AND bucket_ts > '-infinity' AND bucket_ts < " + Literal(server_.time) + " AND NOT " +
-        Placed(rollup, state) + " GROUP BY pg_catalog.date_trunc('" + Unit(rollup.granularity) +
-        "', bucket_ts, " + QuoteLiteral(RollupZone(rollup)) + ") ORDER BY 1 DESC LIMIT " +
-        std::to_string(kMostPeriods));
+    const Result found =
+        session_.Query("SELECT (extract(epoch FROM min(bucket_ts)) * 1000000)::bigint FROM " + marks +
+                       " WHERE NOT held AND bucket_ts > '-infinity' AND bucket_ts < " + Literal(at_) +
+                       " AND NOT " + Placed(rollup, state) + " GROUP BY pg_catalog.date_trunc('" +
+                       Unit(rollup.granularity) + "', bucket_ts, " + QuoteLiteral(RollupZone(rollup)) +
+                       ") ORDER BY 1 DESC LIMIT " + std::to_string(kMostPeriods));
     for (const Row& row : found.rows) lacking->push_back(Micros(row[0]));
   }
 
@@ -370,6 +377,8 @@ class RollupReader {
   Session& session_;
   const Policy& policy_;
   const Server& server_;
+  const Instant at_;  // as a plan takes them (Planning)
+  const Instant removal_at_;
   const bool bookkeeping_;
   Table& table_;
   std::optional<Instant> newest_unfilled_;  // as FindUnfilled saw it
@@ -377,9 +386,9 @@ class RollupReader {
 
 }  // namespace
 
-void ReadRollups(Session& session, const Policy& policy, bool bookkeeping, Catalog* catalog) {
+void ReadRollups(Session& session, const Policy& policy, const Now& now, bool bookkeeping, Catalog* catalog) {
   Table& table = *catalog->table;
-  RollupReader reader(session, policy, catalog->server, bookkeeping, &table);
+  RollupReader reader(session, policy, catalog->server, now, bookkeeping, &table);
   reader.ReadBookkeeping();
   reader.AddNew();
   reader.ReadFeed();

@@ -5,12 +5,13 @@
 
 #include "controller/session.h"
 #include "reconcilers/catalog.h"
+#include "reconcilers/plan.h"
 
 namespace partition_controller {
 
-// Fills Table::rollups and Table::column_types.  `bookkeeping`: it can be read.
+// Fills Table::rollups, Table::feed and Table::column_types.  `bookkeeping`: it can be read.
 // Throws DatabaseError.
-void ReadRollups(Session& session, const Policy& policy, bool bookkeeping, Catalog* catalog);
+void ReadRollups(Session& session, const Policy& policy, const Now& now, bool bookkeeping, Catalog* catalog);
 
 }  // namespace partition_controller
 

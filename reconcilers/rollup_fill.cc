@@ -177,23 +177,34 @@ std::vector<std::string> RollupSql::Fill(const std::vector<Range>& partitions,
                              " r WHERE r." + time_ + " OPERATOR(pg_catalog.<) least(upto, " + kLastTime +
                              ") AND r." + time_ + " OPERATOR(pg_catalog.>=) greatest(" + kFirstTime + ", " +
                              oldest + ");\n";
+  // What lies beyond all partitions is yet to come: it is marked, and computed
+  // when it has.
+  std::string skip_future;
+  std::string mark_future;
+  if (state_.target.spans && !state_.target.spans->empty() && state_.target.spans->back().to.finite()) {
+    const std::string end = Literal(state_.target.spans->back().to);
+    skip_future = "  upto := least(upto, " + end + ");\n";
+    mark_future = "  IF first THEN\n    INSERT INTO " + marks_ + " (" + Dims("") +
+                  ", bucket_ts, points) SELECT DISTINCT " + Dims("r.") + ", " + Bucket("r." + time_) +
+                  ", 0 FROM " + table_ + " r WHERE r." + time_ + " >= " + end + " AND " + Valid("r.") +
+                  ";\n  END IF;\n";
+  }
   const std::string body =
       "DECLARE\n  upto timestamptz;\n  low timestamptz := " + oldest +
       ";\n  newest timestamptz;\n  step "
       "interval;\n "
       " adopts boolean;\n  emptied boolean;\n  made bigint := 0;\n  wide text;\n  names text[];\n  odd "
-      "boolean;\n  began timestamptz := "
+      "boolean;\n  first boolean;\n  began timestamptz := "
       "pg_catalog.clock_timestamp();\nBEGIN\n  "
       "SELECT filled_from, fill_step, adopting, truncated INTO STRICT upto, step, adopts, emptied FROM "
       "partition_controller.rollups" +
       where +
       "  IF upto = 'infinity' THEN\n    UPDATE partition_controller.rollups SET oldest_row = (SELECT " +
       "pg_catalog.min(r." + time_ + ") FROM " + table_ + " r WHERE r." + time_ + " >= " + kFirstTime + ")" +
-      where + "  END IF;\n  " + newest + "  IF newest IS NOT NULL THEN\n    low := greatest(low, " +
+      where + "  END IF;\n  first := upto = 'infinity';\n" + skip_future + "  " + newest +
+      "  IF newest IS NOT NULL THEN\n    low := greatest(low, " +
       Bucket("greatest(newest - step, " + std::string(kFirstTime) + ")") + ");\n" + WithinSpan() +
-      "  END IF;\n"
-      "  IF upto > low THEN\n" +
-      ExecuteOnGroups(statement) +
+      "  END IF;\n" + mark_future + "  IF upto > low THEN\n" + ExecuteOnGroups(statement) +
       " INTO made USING low, upto, adopts, emptied;\n  END IF;\n  UPDATE partition_controller.rollups SET "
       "filled_from = CASE WHEN newest IS NULL THEN '-infinity' ELSE low END, adopting = adopting AND newest "
       "IS "

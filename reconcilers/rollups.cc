@@ -20,7 +20,7 @@ const TypedColumn* FindColumn(const std::vector<TypedColumn>& columns, const std
 }
 
 // Columns of a rollup, and names in our statements and functions.
-constexpr std::array<std::string_view, 56> kOwnNames = {"metric_key",
+constexpr std::array<std::string_view, 57> kOwnNames = {"metric_key",
                                                         "bucket_ts",
                                                         "sample_count",
                                                         "min_value",
@@ -63,6 +63,7 @@ constexpr std::array<std::string_view, 56> kOwnNames = {"metric_key",
                                                         "summed",
                                                         "oldest",
                                                         "found",
+                                                        "first",
                                                         "gone",
                                                         "new",
                                                         "old",
@@ -349,6 +350,9 @@ std::string RollupHolding(const Planning& p, const Range& range) {
     const bool filled = state.filled || (state.filled_from && range.from.finite() &&
                                          *state.filled_from <= BucketStart(*rollup, range.from.at));
     if (!filled) return "the rollup " + state.name + " has not taken it in yet";
+    const bool lacks = state.oldest_dirty && state.oldest_ready != state.oldest_dirty;
+    if (lacks && Bound::At(*state.oldest_dirty) < range.to)
+      return "the rollup " + state.name + " waits for partitions of its table";
     const Instant end = NextBucket(*rollup, range.to.at - std::chrono::microseconds(1));
     if (end + rollup->settle > p.removal_at)
       return "the rollup " + state.name + " is still to take in its last bucket";

@@ -221,8 +221,15 @@ TEST_F(Levels, TablesGetPartitionsWhereThereAreBuckets) {
   ASSERT_EQ(TroubleWith(Run()), "");
   Insert("1999-03-05 10:30+00");
   for (const char* name : {"hourly", "daily", "sites"}) EXPECT_EQ(WrongLive(name), "0") << name;
+  // A device is ahead of its time by far.
+  Insert("2031-03-05 10:30+00");
   for (Rollup& rollup : policy_.rollups) rollup.enabled = true;
   ASSERT_EQ(TroubleWith(Run()), "");
+  for (const char* name : {"hourly", "daily", "sites"}) {
+    EXPECT_THAT(Wrong(name), HasSubstr("2031-03-0")) << name;
+    EXPECT_EQ(WrongLive(name), "0") << name;
+  }
+  ASSERT_EQ(TroubleWith(Run(At("2031-04-01T00:00:00Z"))), "");
   for (const char* name : {"hourly", "daily", "sites"}) EXPECT_EQ(Wrong(name), "0") << name;
 }
 
