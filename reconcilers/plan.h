@@ -105,6 +105,7 @@ struct Now {
 bool Divides(const Policy& policy, const Table& table);
 
 // `acknowledged` is the hash that a person consented to, or empty.
+// REQUIRES: the policy as WithRollupTables (reconcilers/rollup_tables.h) gives it
 Plan MakePlan(const Policy& policy, const Catalog& catalog, const Now& now,
               const std::string& acknowledged = "");
 

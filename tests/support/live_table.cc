@@ -134,7 +134,7 @@ Plan ConsentedPlan(const Policy& policy, const Catalog& catalog, const Now& now)
 
 Situation See(Session& session, const Policy& policy, const Approach& approach) {
   Conduct conduct = ConductFor(approach, RealOperations());
-  return Look(session, policy, approach, &conduct);
+  return Look(session, WithRollupTables({policy}).front(), approach, &conduct);
 }
 
 Convergence ConvergeOn(Session& session, const Policy& policy, const Approach& approach) {
