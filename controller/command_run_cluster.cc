@@ -246,7 +246,8 @@ class ClusterRun {
 
   std::string NotReady() {
     if (std::string why = Unsynced(); !why.empty()) return why;
-    return Unready(*board_.Get());
+    // Who does not lead has looked at nothing, and is ready to take over.
+    return leads_ ? Unready(*board_.Get()) : "";
   }
 
   const Options& options_;

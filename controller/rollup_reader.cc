@@ -140,9 +140,10 @@ class RollupReader {
     if (!state->intact) return;
     const Source source{*rollup, QuoteName(table_.schema, table_.name), QuoteName(policy_.time_column)};
     CountMarks(*rollup, state);
+    if (!state->target.spans || state->filled) return;
     std::vector<Instant> lacking;
-    FindUnfilled(source, *state, &lacking);
-    state->fill_lacks = !lacking.empty() && state->target.spans && lacking.front() == newest_unfilled_;
+    const bool looked = UnlessLocked([&] { FindUnfilled(source, *state, &lacking); });
+    state->fill_lacks = !looked || (!lacking.empty() && lacking.front() == newest_unfilled_);
   }
 
   // What the table's own rollup wants of it, where it is one's.
@@ -168,9 +169,14 @@ class RollupReader {
     state.filled = Flag(row[3]);
     if (row[4]) state.filled_from = Micros(row[4]);
     ReadSpans(&state.target);
+    ReadAgreed(&state.target);
     if (state.target.spans && !Flag(row[5])) {
       std::vector<Instant>& demanded = table_.feed->demanded;
-      FindUnfilled({feeder.rollup, table, QuoteName(feeder.time_column)}, state, &demanded);
+      // Asked for again with the next look.
+      const bool looked = UnlessLocked([&] {
+        FindUnfilled({feeder.rollup, table, QuoteName(feeder.time_column)}, state, &demanded);
+      });
+      if (!looked) demanded.clear();
       FindMarked(feeder.rollup, state, &demanded);
       std::sort(demanded.begin(), demanded.end());
       demanded.erase(std::unique(demanded.begin(), demanded.end()), demanded.end());
@@ -189,6 +195,22 @@ class RollupReader {
     std::string time;   // likewise
   };
 
+  // False if a lock of somebody else on a table of clients kept `look` from it:
+  // that must not keep other policies waiting.
+  template <class F>
+  bool UnlessLocked(F&& look) {
+    session_.Query("SAVEPOINT look");
+    try {
+      look();
+    } catch (const DatabaseError& e) {
+      if (e.kind() != DatabaseError::Kind::kLockTimeout) throw;
+      session_.Query("ROLLBACK TO SAVEPOINT look; RELEASE SAVEPOINT look");
+      return false;
+    }
+    session_.Query("RELEASE SAVEPOINT look");
+    return true;
+  }
+
   static std::string Literal(Instant at) { return "timestamptz " + QuoteLiteral(ToString(at)); }
 
   // True of a bucket that a partition is there for, or that nobody keeps.
@@ -200,7 +222,7 @@ class RollupReader {
       text += span.from.finite() ? "bucket_ts >= " + Literal(span.from.at) : std::string("true");
       if (span.to.finite()) text += " AND bucket_ts < " + Literal(span.to.at);
     }
-    if (const auto expired = ExpiredBefore(rollup, Divided(state.target), removal_at_)) {
+    if (const auto expired = ExpiredBefore(rollup, state.target, removal_at_)) {
       text += (text.empty() ? "" : " OR ") + ("bucket_ts < " + Literal(*expired));
     }
     return text.empty() ? "false" : "(" + text + ")";
@@ -211,7 +233,7 @@ class RollupReader {
   void FindUnfilled(const Source& source, const RollupState& state, std::vector<Instant>* lacking) {
     newest_unfilled_.reset();
     if (!state.target.spans || state.filled) return;
-    const std::optional<Instant> expired = ExpiredBefore(source.rollup, Divided(state.target), removal_at_);
+    const std::optional<Instant> expired = ExpiredBefore(source.rollup, state.target, removal_at_);
     const Calendar calendar{source.rollup.granularity, RollupZone(source.rollup)};
     // What lies beyond all partitions is yet to come, and waits.
     const bool ends = !state.target.spans->empty() && state.target.spans->back().to.finite();
@@ -253,6 +275,15 @@ class RollupReader {
                        Unit(rollup.granularity) + "', bucket_ts, " + QuoteLiteral(RollupZone(rollup)) +
                        ") ORDER BY 1 DESC LIMIT " + std::to_string(kMostPeriods));
     for (const Row& row : found.rows) lacking->push_back(Micros(row[0]));
+  }
+
+  void ReadAgreed(RollupTarget* target) {
+    if (!bookkeeping_ || server_.bookkeeping_version < 4) return;
+    const Result found = session_.Query(
+        "SELECT coalesce(retention_keep, '') FROM partition_controller.tables WHERE table_oid = $1::oid AND "
+        "retention_action IS NOT NULL AND retention_action <> $2",
+        {std::to_string(target->oid), kUnrecorded});
+    if (!found.rows.empty()) target->agreed_keep = Text(found.rows[0][0]);
   }
 
   void ReadSpans(RollupTarget* target) {
@@ -311,6 +342,7 @@ class RollupReader {
     target.columns = ReadColumns(session_, target.oid);
     target.made_by_us = target.made_by_us && state->target_oid == target.oid;
     ReadSpans(&target);
+    ReadAgreed(&target);
     if (bookkeeping_) {
       const Result other = session_.Query(
           "SELECT name || ' of ' || table_oid::pg_catalog.regclass FROM partition_controller.rollups WHERE "

@@ -68,6 +68,12 @@ PolicyState Together(const std::vector<std::shared_ptr<const PolicyState>>& stat
     const PolicyState& part = *states[i];
     whole.tried = whole.tried && part.tried && part.origin.generation == whole.origin.generation;
     parts.push_back({part.table, part.conditions});
+    // Each table is consented to by itself, one after the other.
+    if (part.needs_acknowledgement && !whole.needs_acknowledgement) {
+      whole.needs_acknowledgement = true;
+      whole.plan_hash = part.plan_hash;
+      whole.at_stake = part.at_stake;
+    }
   }
   whole.conditions = WithParts(std::move(whole.conditions), parts);
   return whole;

@@ -41,7 +41,8 @@ bool Worker::SetPolicies(const std::vector<Policy>& policies, const std::set<Pol
     const bool is_new = !entries_.contains(key);
     Entry& entry = entries_[key];
     if (!is_new && entry.policy == policy) continue;
-    const bool same_spec = !is_new && SameSpec(entry.policy, policy);
+    const bool holds = !is_new && policy.origin.hold && !entry.policy.origin.hold;
+    const bool same_spec = !is_new && SameSpec(entry.policy, policy) && !holds;
     entry.policy = policy;
     ++entry.version;
     entry.due = now;

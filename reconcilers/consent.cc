@@ -5,6 +5,7 @@
 
 #include "reconcilers/bounds.h"
 #include "reconcilers/quote.h"
+#include "reconcilers/rollup_tables.h"
 
 namespace partition_controller {
 namespace {
@@ -303,7 +304,7 @@ std::string HowToConsent(const Planning& p, const std::string& hash) {
     return "consent with partition-controller apply --spec FILE --acknowledge " + hash +
            " (or run, with the same option)";
   }
-  return "consent with kubectl annotate ppol " + p.policy.name + " -n " + p.policy.name_space +
+  return "consent with kubectl annotate ppol " + WrittenName(p.policy.name) + " -n " + p.policy.name_space +
          " --overwrite edgewatch.dev/acknowledge=" + hash;
 }
 
@@ -344,7 +345,10 @@ Consent AskConsent(const Planning& p, const std::string& acknowledged) {
   Consent consent;
   consent.stranger = Stranger(p);
   if (!p.policy.retention) {
+    // Nothing is removed, so nothing is asked; the old identity stays on record,
+    // and asks once there is a retention.
     if (consent.stranger.empty()) consent.agrees.emplace();
+    consent.stranger.clear();
     return consent;
   }
   const Stake stake = StakeOf(p);

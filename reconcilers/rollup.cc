@@ -21,11 +21,17 @@ Instant NextBucket(const Rollup& rollup, Instant at) {
 
 std::string RollupZone(const Rollup& rollup) { return rollup.calendar_day ? rollup.time_zone : "UTC"; }
 
-std::optional<Instant> ExpiredBefore(const Rollup& rollup, bool divided, Instant at) {
+std::optional<Instant> ExpiredBefore(const Rollup& rollup, const RollupTarget& target, Instant at) {
   if (!rollup.keep) return std::nullopt;
   const std::string zone = RollupZone(rollup);
   Instant expired = Subtract(at, *rollup.keep, zone);
-  if (divided) return BucketStart(rollup, PeriodStart(expired, {rollup.granularity, zone}));
+  // While a shorter keep waits, nothing is to be lost by it.
+  if (target.agreed_keep) {
+    const std::optional<CalendarDuration> agreed = ParseCalendarDuration(*target.agreed_keep);
+    if (!agreed) return std::nullopt;
+    expired = std::min(expired, Subtract(at, *agreed, zone));
+  }
+  if (Divided(target)) return BucketStart(rollup, PeriodStart(expired, {rollup.granularity, zone}));
   // Each floor may leave another one's grid; days and whole hours agree soon.
   for (int i = 0; i < 4; ++i) {
     expired = BucketStart(rollup, expired);

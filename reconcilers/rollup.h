@@ -28,10 +28,6 @@ std::string RollupZone(const Rollup& rollup);
 inline constexpr const char* kFirstTime = "timestamptz '0001-01-02 00:00+00'";
 inline constexpr const char* kLastTime = "timestamptz '9999-12-30 00:00+00'";
 
-// Buckets that begin before it are not kept at `at` (UTC); nothing: all are.
-// `divided`: the rollup's table is, and goes by whole partitions.
-std::optional<Instant> ExpiredBefore(const Rollup& rollup, bool divided, Instant at);
-
 // PostgreSQL writes what is before in another way, and no row of a rollup is.
 inline constexpr Instant kFirstPeriod{std::chrono::seconds(-62'135'596'800)};  // 0001-01-01
 
@@ -61,12 +57,18 @@ struct RollupTarget {
   // What its partitions cover together, in order; nothing: it takes every time.
   std::optional<std::vector<Range>> spans;
   std::string kept_for;  // another rollup, of which table: "hourly of public.points"
+  // The keep that its table is looked after under, as in the policy, empty: for
+  // ever; nothing: under none yet.  A shorter one waits for consent.
+  std::optional<std::string> agreed_keep;
   bool operator==(const RollupTarget&) const = default;
 };
 
 // Whether it goes by whole partitions, which are looked after as those of any
 // other table are.
 inline bool Divided(const RollupTarget& target) { return target.made_by_us && target.spans; }
+
+// Buckets that begin before it are not kept at `at` (UTC); nothing: all are.
+std::optional<Instant> ExpiredBefore(const Rollup& rollup, const RollupTarget& target, Instant at);
 
 struct RollupState {
   enum class State {

@@ -309,7 +309,7 @@ void Keep(Planning& p, const Rollup& rollup, RollupState state) {
 
 std::optional<Instant> RollupExpiredBefore(const Planning& p, const Rollup& rollup,
                                            const RollupState& state) {
-  return ExpiredBefore(rollup, Divided(state.target), p.removal_at);
+  return ExpiredBefore(rollup, state.target, p.removal_at);
 }
 
 void RefreshRollups(Planning& p) {

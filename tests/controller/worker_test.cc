@@ -485,6 +485,26 @@ TEST_F(WorkerTest, AChangeInMidRunInterruptsIt) {
   EXPECT_EQ(Ready("points"), "False Suspended");
 }
 
+// What removes rows now must not go on for hours after somebody said stop.
+TEST_F(WorkerTest, AHoldInMidRunInterruptsItAndItsEndDoesNot) {
+  std::vector<bool> stopped;
+  const auto execute = environment_.operations.execute;
+  environment_.operations.execute = [&](Session& session, const Policy& policy, const Catalog& catalog,
+                                        const Plan& plan, const std::string& holder,
+                                        const std::stop_token& stop, const ExecutorHooks& hooks) {
+    if (stopped.size() < 2) {
+      points_.origin.hold = !points_.origin.hold;
+      Give({points_});
+      stopped.push_back(stop.stop_requested());
+    }
+    return execute(session, policy, catalog, plan, holder, stop, hooks);
+  };
+  Give({points_});
+  RunDue();
+  RunDue();
+  EXPECT_THAT(stopped, ElementsAre(true, false));
+}
+
 TEST_F(WorkerTest, ADeletedPolicyIsReleasedAndForgotten) {
   Give({points_, alarms_});
   RunDue();

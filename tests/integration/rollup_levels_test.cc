@@ -247,7 +247,7 @@ TEST_F(Levels, WhatSomebodyBreaksIsMended) {
       "SELECT tableoid::regclass FROM points_hourly WHERE bucket_ts = '2026-07-04 10:00+00' LIMIT 1");
   database_->Sql("UPDATE " + leaf + " SET sample_count = 99 WHERE bucket_ts = '2026-07-04 10:00+00'");
   Instant at = kNow;
-  for (int i = 0; i < 60 && (WrongLive("daily") != "0" || WrongLive("hourly") != "0"); ++i) {
+  for (int i = 0; i < 400 && (WrongLive("daily") != "0" || WrongLive("hourly") != "0"); ++i) {
     database_->Sql("UPDATE partition_controller.rollups SET audited_at = NULL");
     ASSERT_EQ(TroubleWith(Run(at += std::chrono::minutes(10))), "");
   }

@@ -376,6 +376,33 @@ TEST_F(Consent, AnotherDatabaseIsAskedForOnce) {
   EXPECT_EQ(free.agrees->keep, "3mo");
 }
 
+// Nothing is removed then, and nobody could consent to it.
+TEST_F(Consent, AnotherDatabaseIsNoMatterWithoutRetention) {
+  world_.table().ownership->system_identifier = "8";
+  const std::optional<Retention> retention = std::exchange(world_.policy().retention, std::nullopt);
+  const Plan plan = world_.MakePlan();
+  EXPECT_THAT(plan.refusals, SizeIs(0));
+  EXPECT_FALSE(plan.agrees);
+  world_.policy().retention = retention;
+  Keep(3);
+  EXPECT_THAT(world_.MakePlan().refusals, SizeIs(1));
+}
+
+TEST_F(Consent, ForARollupsTableIsGivenOnItsPolicy) {
+  world_.policy().name = "points/hourly";
+  world_.table().ownership.reset();
+  world_.policy().connection = {};
+  world_.policy().connection.secret_ref.emplace();
+  world_.table().ownership.emplace();
+  world_.table().ownership->policy_namespace = world_.policy().name_space;
+  world_.table().ownership->policy_name = "points/hourly";
+  world_.table().ownership->system_identifier = "8";
+  Keep(3);
+  const Plan plan = world_.MakePlan();
+  ASSERT_THAT(plan.refusals, SizeIs(1));
+  EXPECT_THAT(plan.refusals[0].remedy, HasSubstr("kubectl annotate ppol points -n "));
+}
+
 TEST_F(Consent, TheTakeOverWritesItDown) {
   const std::string without =
       ClaimSql(world_.policy(), world_.table(), world_.server(), "me", false, std::nullopt);

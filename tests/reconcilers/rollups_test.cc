@@ -48,18 +48,29 @@ TEST(Buckets, TileTheAxis) {
 }
 
 TEST(Buckets, ExpireWithWhatTheyAreKeptIn) {
+  RollupTarget plain;
+  RollupTarget divided;
+  divided.made_by_us = true;
+  divided.spans.emplace();
   Rollup hourly;
-  EXPECT_EQ(ExpiredBefore(hourly, false, At("2026-11-22T20:31:00Z")), std::nullopt);
+  EXPECT_EQ(ExpiredBefore(hourly, plain, At("2026-11-22T20:31:00Z")), std::nullopt);
   hourly.keep = CalendarDuration{30, CalendarDuration::Unit::kDay};
-  EXPECT_EQ(ExpiredBefore(hourly, false, At("2026-11-22T20:31:00Z")), At("2026-10-23T20:00:00Z"));
+  EXPECT_EQ(ExpiredBefore(hourly, plain, At("2026-11-22T20:31:00Z")), At("2026-10-23T20:00:00Z"));
   // Not in the middle of a bucket that it feeds.
   Rollup daily;
   daily.calendar_day = true;
   daily.time_zone = "Europe/Berlin";
   hourly.coarser = {daily};
-  EXPECT_EQ(ExpiredBefore(hourly, false, At("2026-11-22T20:31:00Z")), At("2026-10-22T22:00:00Z"));
+  EXPECT_EQ(ExpiredBefore(hourly, plain, At("2026-11-22T20:31:00Z")), At("2026-10-22T22:00:00Z"));
   // By whole partitions.
-  EXPECT_EQ(ExpiredBefore(hourly, true, At("2026-11-22T20:31:00Z")), At("2026-10-01T00:00:00Z"));
+  EXPECT_EQ(ExpiredBefore(hourly, divided, At("2026-11-22T20:31:00Z")), At("2026-10-01T00:00:00Z"));
+  // A shorter one waits for consent, a longer one for nobody.
+  plain.agreed_keep = "90d";
+  EXPECT_EQ(ExpiredBefore(hourly, plain, At("2026-11-22T20:31:00Z")), At("2026-08-23T22:00:00Z"));
+  plain.agreed_keep = "1d";
+  EXPECT_EQ(ExpiredBefore(hourly, plain, At("2026-11-22T20:31:00Z")), At("2026-10-22T22:00:00Z"));
+  plain.agreed_keep = "";
+  EXPECT_EQ(ExpiredBefore(hourly, plain, At("2026-11-22T20:31:00Z")), std::nullopt);
 }
 
 TEST(RollupTables, HavePoliciesOfTheirOwn) {

@@ -308,7 +308,8 @@ void Members(Io& io, TypedColumn& c) {
 
 template <typename Io>
 void Members(Io& io, RollupTarget& t) {
-  auto& [oid, is_table, owner_is_us, columns, view_taken, has_key, made_by_us, spans, kept_for] = t;
+  auto& [oid, is_table, owner_is_us, columns, view_taken, has_key, made_by_us, spans, kept_for, agreed_keep] =
+      t;
   io("oid", oid);
   io("isTable", is_table);
   io("ownerIsUs", owner_is_us);
@@ -318,6 +319,7 @@ void Members(Io& io, RollupTarget& t) {
   io("madeByUs", made_by_us);
   io("spans", spans);
   io("keptFor", kept_for);
+  io("agreedKeep", agreed_keep);
 }
 
 template <typename Io>
