@@ -267,7 +267,7 @@ class Test:
                 "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": [
                     {"expr": 'count by (alertname, policy) (count_over_time(ALERTS{alertstate="firing"}[1h]))',
                      "eval_time": "1h", "exp_samples": []},
-                    {"expr": "count(partition_coverage_seconds)", "eval_time": "1h",
+                    {"expr": "count(partition_coverage_seconds{policy!~'.*/.*'})", "eval_time": "1h",
                      "exp_samples": [{"labels": "{}", "value": len(FLEET) - len(PLAIN)}]}]}]}
         path = self.world.write("hour.yaml", json.dumps(test))
         done = subprocess.run(["promtool", "test", "rules", path], capture_output=True, text=True, check=False)
