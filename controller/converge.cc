@@ -294,6 +294,8 @@ std::vector<std::optional<Convergence>> ConvergeFamily(
       if (results[i]->stopped) return results;
     }
   }
+  // Something was due each time.
+  if (again) results.front()->unfinished = true;
   return results;
 }
 

@@ -54,6 +54,12 @@ const char* Unit(Granularity granularity) {
   return "month";
 }
 
+// What is known of the rollup's table: whether we made it, and how far its
+// buckets are gone.
+constexpr char kTableColumns[] =
+    "made_by_us, CASE WHEN pg_catalog.isfinite(gone_before) THEN (extract(epoch FROM gone_before) * "
+    "1000000)::bigint END";
+
 // Periods without a partition that are looked for at a time.
 constexpr int kMostPeriods = 100;
 
@@ -72,7 +78,8 @@ class RollupReader {
 
   void ReadBookkeeping() {
     if (!bookkeeping_) return;
-    const std::string made = server_.bookkeeping_version >= 4 ? "made_by_us" : "false";
+    // An earlier schema is upgraded before anything is done.
+    const std::string made = server_.bookkeeping_version >= 5 ? kTableColumns : "false, NULL";
     const Result found = session_.Query(
         "SELECT name, suffix, state, shape, source, target_oid, target_name, filled_from = 'infinity', "
         "filled_from = "
@@ -109,6 +116,8 @@ class RollupReader {
       if (row[16]) state.audited_at = Micros(row[16]);
       state.started_at = Micros(row[17]);
       state.target.made_by_us = Flag(row[18]);
+      if (row[19]) state.gone_before = Micros(row[19]);
+      if (FindRollup(policy_, state.name) == nullptr) ReadFed(&state);
       const Result proofs = session_.Query(
           std::string(
               "SELECT partition_oid FROM partition_controller.proofs WHERE suffix = $1 AND proved_at > ") +
@@ -148,30 +157,35 @@ class RollupReader {
 
   // What the table's own rollup wants of it, where it is one's.
   void ReadFeed() {
-    if (!policy_.feeder || !bookkeeping_ || server_.bookkeeping_version < 4) return;
+    if (!policy_.feeder || !bookkeeping_ || server_.bookkeeping_version < 5) return;
     const Feeder& feeder = *policy_.feeder;
     const std::string table = QuoteName(feeder.table.schema, feeder.table.name);
     const Result found = session_.Query(
-        "SELECT suffix, made_by_us, filled_from = 'infinity', filled_from = '-infinity', CASE WHEN "
-        "pg_catalog.isfinite(filled_from) THEN (extract(epoch FROM filled_from) * 1000000)::bigint END, "
-        "state = "
-        "'paused' FROM partition_controller.rollups WHERE target_oid = $1::oid AND name = $2 AND table_oid = "
-        "pg_catalog.to_regclass($3)",
+        std::string(
+            "SELECT suffix, filled_from = '-infinity', CASE WHEN pg_catalog.isfinite(filled_from) THEN "
+            "(extract(epoch FROM filled_from) * 1000000)::bigint END, state = 'paused', ") +
+            kTableColumns +
+            " FROM partition_controller.rollups WHERE target_oid = $1::oid AND name = $2 AND table_oid = "
+            "pg_catalog.to_regclass($3)",
         {std::to_string(table_.oid), feeder.rollup.name, table});
     if (found.rows.empty()) return;
     const Row& row = found.rows.front();
-    table_.feed.emplace();
-    table_.feed->made_by_us = Flag(row[1]);
+    Feed& feed = table_.feed.emplace();
     RollupState state;
     state.suffix = Text(row[0]);
     state.target.oid = table_.oid;
-    state.target.made_by_us = Flag(row[1]);
-    state.filled = Flag(row[3]);
-    if (row[4]) state.filled_from = Micros(row[4]);
+    state.filled = Flag(row[1]);
+    if (row[2]) state.filled_from = Micros(row[2]);
+    const bool paused = Flag(row[3]);
+    state.target.made_by_us = feed.made_by_us = Flag(row[4]);
+    if (row[5]) state.gone_before = Micros(row[5]);
+    feed.filled = state.filled;
+    feed.filled_from = state.filled_from;
     ReadSpans(&state.target);
     ReadAgreed(&state.target);
-    if (state.target.spans && !Flag(row[5])) {
-      std::vector<Instant>& demanded = table_.feed->demanded;
+    if (!paused) FindStale(state, &feed);
+    if (state.target.spans && !paused) {
+      std::vector<Instant>& demanded = feed.demanded;
       // Asked for again with the next look.
       const bool looked = UnlessLocked([&] {
         FindUnfilled({feeder.rollup, table, QuoteName(feeder.time_column)}, state, &demanded);
@@ -222,7 +236,7 @@ class RollupReader {
       text += span.from.finite() ? "bucket_ts >= " + Literal(span.from.at) : std::string("true");
       if (span.to.finite()) text += " AND bucket_ts < " + Literal(span.to.at);
     }
-    if (const auto expired = ExpiredBefore(rollup, state.target, removal_at_)) {
+    if (const auto expired = ExpiredBefore(rollup, state, removal_at_)) {
       text += (text.empty() ? "" : " OR ") + ("bucket_ts < " + Literal(*expired));
     }
     return text.empty() ? "false" : "(" + text + ")";
@@ -233,7 +247,7 @@ class RollupReader {
   void FindUnfilled(const Source& source, const RollupState& state, std::vector<Instant>* lacking) {
     newest_unfilled_.reset();
     if (!state.target.spans || state.filled) return;
-    const std::optional<Instant> expired = ExpiredBefore(source.rollup, state.target, removal_at_);
+    const std::optional<Instant> expired = ExpiredBefore(source.rollup, state, removal_at_);
     const Calendar calendar{source.rollup.granularity, RollupZone(source.rollup)};
     // What lies beyond all partitions is yet to come, and waits.
     const bool ends = !state.target.spans->empty() && state.target.spans->back().to.finite();
@@ -277,8 +291,47 @@ class RollupReader {
     for (const Row& row : found.rows) lacking->push_back(Micros(row[0]));
   }
 
+  // The oldest of its buckets with a mark, of those that were not removed.
+  void FindStale(const RollupState& state, Feed* feed) {
+    const std::string marks = QuoteName("partition_controller", "marks_" + state.suffix);
+    if (!session_.Query("SELECT pg_catalog.to_regclass($1)", {marks}).rows.at(0)[0]) {
+      feed->filled = false;
+      feed->filled_from.reset();
+      return;
+    }
+    const Row row =
+        session_
+            .Query("SELECT (extract(epoch FROM min(greatest(bucket_ts, " + std::string(kFirstTime) +
+                       "))) * 1000000)::bigint FROM " + marks +
+                       " WHERE NOT held AND (bucket_ts = '-infinity' OR bucket_ts >= (SELECT gone_before "
+                       "FROM partition_controller.rollups WHERE suffix = $1))",
+                   {state.suffix})
+            .rows.at(0);
+    if (row[0]) feed->oldest_dirty = Micros(row[0]);
+  }
+
+  // Rollups of its table: they go before it does.
+  void ReadFed(RollupState* state) {
+    const Result found = session_.Query(
+        "SELECT r.name, r.suffix, r.shape, r.target_oid, r.target_name, n.nspname, c.relname FROM "
+        "partition_controller.rollups r JOIN pg_catalog.pg_class c ON c.oid = r.table_oid JOIN "
+        "pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE r.table_oid = $1::oid ORDER BY r.name",
+        {std::to_string(state->target_oid)});
+    for (const Row& row : found.rows) {
+      RollupState& fed = state->fed.emplace_back();
+      fed.name = Text(row[0]);
+      fed.suffix = Text(row[1]);
+      fed.shape = Text(row[2]);
+      fed.target_oid = ToOid(row[3]);
+      fed.table = Text(row[4]);
+      fed.finer_schema = Text(row[5]);
+      fed.finer_table = Text(row[6]);
+      ReadFed(&fed);
+    }
+  }
+
   void ReadAgreed(RollupTarget* target) {
-    if (!bookkeeping_ || server_.bookkeeping_version < 4) return;
+    if (!bookkeeping_ || server_.bookkeeping_version < 5) return;
     const Result found = session_.Query(
         "SELECT coalesce(retention_keep, '') FROM partition_controller.tables WHERE table_oid = $1::oid AND "
         "retention_action IS NOT NULL AND retention_action <> $2",

@@ -72,7 +72,7 @@ Metrics::Reconcile ResultOf(const Policy& policy, const Convergence& result, Ins
 
 bool ChangedSomething(const Convergence& result) {
   return std::any_of(result.steps.begin(), result.steps.end(), [](const StepOutcome& step) {
-    return step.result == "success" && !Routine(step.action);
+    return step.result == "success" && !step.more && !Routine(step.action);
   });
 }
 
@@ -443,7 +443,8 @@ void Worker::Finish(const Job& job, const Convergence& result, Instant began) {
     for (auto& [key, other] : entries_) {
       const bool related = key.name_space == job.key.name_space && key != job.key &&
                            WrittenName(key.name) == WrittenName(job.key.name);
-      if (related) other.due = std::min(other.due, now);
+      // One that fails has its pause.
+      if (related && other.failures == 0) other.due = std::min(other.due, now);
     }
   }
   if (!WantsIndex(last.plan)) entry->build_failure.reset();

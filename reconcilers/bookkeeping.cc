@@ -107,6 +107,9 @@ std::vector<std::string> MigrationSql(int version) {
       // Version 4.
       "ALTER TABLE partition_controller.rollups ADD COLUMN IF NOT EXISTS made_by_us boolean NOT NULL DEFAULT "
       "false",
+      // Version 5.  Buckets before it were removed from the rollup's table.
+      "ALTER TABLE partition_controller.rollups ADD COLUMN IF NOT EXISTS gone_before timestamptz NOT NULL "
+      "DEFAULT '-infinity'",
       // One row for each range whose rows are gone and whose buckets are complete.
       "CREATE TABLE IF NOT EXISTS partition_controller.sealed (suffix text NOT NULL, partition_oid oid NOT "
       "NULL, by_rows boolean NOT NULL, range_from timestamptz NOT NULL, range_to timestamptz NOT NULL, "

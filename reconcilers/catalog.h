@@ -24,7 +24,7 @@
 namespace partition_controller {
 
 // The version of the bookkeeping schema that this program writes.
-inline constexpr int kBookkeepingVersion = 4;
+inline constexpr int kBookkeepingVersion = 5;
 
 struct Server {
   Instant time{};   // the server's clock when the snapshot was taken
@@ -127,6 +127,10 @@ struct Feed {
   bool made_by_us = false;
   // Buckets that are to be written and have no partition, a few at a time.
   std::vector<Instant> demanded;
+  // As in RollupState, of that rollup.
+  std::optional<Instant> filled_from;
+  bool filled = false;
+  std::optional<Instant> oldest_dirty;
   bool operator==(const Feed&) const = default;
 };
 

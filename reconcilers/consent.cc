@@ -343,6 +343,7 @@ std::int64_t DefaultRowsBefore(const DefaultPartition& fallback, Instant cutoff)
 
 Consent AskConsent(const Planning& p, const std::string& acknowledged) {
   Consent consent;
+  if (Rests(p.policy)) return consent;
   consent.stranger = Stranger(p);
   if (!p.policy.retention) {
     // Nothing is removed, so nothing is asked; the old identity stays on record,

@@ -46,7 +46,8 @@ void LookAhead(Planning& planning) {
     const Instant due = Add(partition.range->to.at, planning.policy.retention->keep, planning.calendar.zone);
     if (partition.range->to.at <= *planning.cutoff) {
       // Where partitioning is off its rows are due, not the partition.
-      if (planning.enabled && !outlook.overdue_since) outlook.overdue_since = planning.Utc(due);
+      if (planning.enabled && !Rests(planning.policy) && !outlook.overdue_since)
+        outlook.overdue_since = planning.Utc(due);
     } else {
       planning.WakeAt(planning.Utc(due));
       if (planning.enabled) {

@@ -104,6 +104,9 @@ struct Now {
 // rollups those that somebody else made stay as they are.
 bool Divides(const Policy& policy, const Table& table);
 
+// Whether it is the table of a paused rollup, of which nothing is removed.
+inline bool Rests(const Policy& policy) { return policy.feeder && !policy.feeder->rollup.enabled; }
+
 // `acknowledged` is the hash that a person consented to, or empty.
 // REQUIRES: the policy as WithRollupTables (reconcilers/rollup_tables.h) gives it
 Plan MakePlan(const Policy& policy, const Catalog& catalog, const Now& now,

@@ -191,9 +191,8 @@ std::vector<Range> PiecesFor(const Planning& p, const std::vector<Instant>& want
 // Without retention the window begins now; older rows get partitions where
 // there are rows, not where there are none.
 std::vector<Range> OldPieces(const Planning& p) {
-  if (p.cutoff) return {};
   if (p.table.feed) return PiecesFor(p, p.table.feed->demanded);
-  if (!p.table.default_partition) return {};
+  if (p.cutoff || !p.table.default_partition) return {};
   const DefaultPartition& fallback = *p.table.default_partition;
   std::vector<Instant> wanted;
   for (std::size_t i = 1; i < fallback.counts.size(); ++i) {
@@ -281,7 +280,10 @@ Instant Horizon(const Planning& p) {
 // Without retention nothing says how far back rows may lie, and one row of a
 // clock that was reset to 1970 must not make partitions for all the days since:
 // what is older than the current period gets partitions where there are rows.
-Instant WindowStart(const Planning& p) { return PeriodStart(p.cutoff.value_or(p.key_now), p.calendar); }
+// So does what is older in the table of a rollup: where there are buckets.
+Instant WindowStart(const Planning& p) {
+  return PeriodStart(p.policy.feeder ? p.key_now : p.cutoff.value_or(p.key_now), p.calendar);
+}
 
 void Provision(Planning& p) {
   const Instant next = NextPeriod(PeriodStart(p.key_now, p.calendar), p.calendar);

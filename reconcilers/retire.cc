@@ -105,21 +105,25 @@ void RemoveExpired(Planning& p, Gate& gate) {
       continue;
     }
     const TableRef ref = RefOf(partition);
-    if (Drops(p) && retention.undo_window.count == 0) {
-      const DropPartition drop{ref, *partition.range, true};
-      if (gate.Pass(drop, *partition.range, true) && Proved(p, drop, ref, *partition.range))
-        p.Do(drop, Age(p, partition.range->to));
+    const bool at_once = Drops(p) && retention.undo_window.count == 0;
+    const Action removal = at_once ? Action(DropPartition{ref, *partition.range, true})
+                                   : Action(DetachPartition{ref, *partition.range, undo_window});
+    if (!gate.Pass(removal, *partition.range, true) || !Proved(p, removal, ref, *partition.range)) {
+      // Of a rollup's table the oldest goes first: what went is known by its end.
+      if (p.table.feed) return;
       continue;
     }
-    const DetachPartition detach{ref, *partition.range, undo_window};
-    if (!gate.Pass(detach, *partition.range, true) || !Proved(p, detach, ref, *partition.range)) continue;
+    if (at_once) {
+      p.Do(removal, Age(p, partition.range->to));
+      continue;
+    }
     if (partition.bound_check == Partition::BoundCheck::kNone) {
       p.Do(AddBoundCheck{ref, *partition.range}, "so that it can be attached again without a scan");
     }
     if (partition.bound_check != Partition::BoundCheck::kValid) {
       p.Do(ValidateBoundCheck{ref, *partition.range}, "so that it can be attached again without a scan");
     }
-    p.Do(detach, Age(p, partition.range->to));
+    p.Do(removal, Age(p, partition.range->to));
   }
 }
 
@@ -247,7 +251,7 @@ void ClearDefault(Planning& p, const Consent& consent) {
 
 void Retire(Planning& p, const Consent& consent) {
   Put(consent, p);
-  if (!p.policy.retention) return;
+  if (!p.policy.retention || Rests(p.policy)) return;
   Gate gate(p);
   if (p.enabled && p.table.kind == Table::Kind::kPartitioned) {
     DropDetached(p, gate);

@@ -21,23 +21,26 @@ Instant NextBucket(const Rollup& rollup, Instant at) {
 
 std::string RollupZone(const Rollup& rollup) { return rollup.calendar_day ? rollup.time_zone : "UTC"; }
 
-std::optional<Instant> ExpiredBefore(const Rollup& rollup, const RollupTarget& target, Instant at) {
-  if (!rollup.keep) return std::nullopt;
-  const std::string zone = RollupZone(rollup);
-  Instant expired = Subtract(at, *rollup.keep, zone);
-  // While a shorter keep waits, nothing is to be lost by it.
-  if (target.agreed_keep) {
-    const std::optional<CalendarDuration> agreed = ParseCalendarDuration(*target.agreed_keep);
-    if (!agreed) return std::nullopt;
-    expired = std::min(expired, Subtract(at, *agreed, zone));
+// What was removed says so itself (gone_before): neither the clock nor keep
+// does, for a partition may stay longer, or come back.  Only where nothing is,
+// keep decides whether anything is to be made.
+std::optional<Instant> ExpiredBefore(const Rollup& rollup, const RollupState& state, Instant at) {
+  const RollupTarget& target = state.target;
+  std::optional<Instant> expired = state.gone_before;
+  // A shorter keep waits for consent, and nothing is to be lost by it meanwhile.
+  std::optional<CalendarDuration> agreed = rollup.keep;
+  if (target.agreed_keep) agreed = ParseCalendarDuration(*target.agreed_keep);
+  if (rollup.keep && agreed && Divided(target)) {
+    const std::string zone = RollupZone(rollup);
+    const Instant cutoff = std::min(Subtract(at, *rollup.keep, zone), Subtract(at, *agreed, zone));
+    Bound window = Bound::At(PeriodStart(cutoff, {rollup.granularity, zone}));
+    if (!target.spans->empty()) window = std::min(window, target.spans->front().from);
+    if (window.finite()) expired = std::max(expired.value_or(window.at), window.at);
   }
-  if (Divided(target)) return BucketStart(rollup, PeriodStart(expired, {rollup.granularity, zone}));
-  // Each floor may leave another one's grid; days and whole hours agree soon.
-  for (int i = 0; i < 4; ++i) {
-    expired = BucketStart(rollup, expired);
-    for (const Rollup& coarser : rollup.coarser) expired = BucketStart(coarser, expired);
-  }
-  return expired;
+  if (!expired) return std::nullopt;
+  // A bucket that begins before it goes with what is before it.
+  const Instant start = BucketStart(rollup, *expired);
+  return start == *expired ? start : NextBucket(rollup, start);
 }
 
 std::string RollupShape(const Rollup& rollup) {

@@ -67,9 +67,6 @@ struct RollupTarget {
 // other table are.
 inline bool Divided(const RollupTarget& target) { return target.made_by_us && target.spans; }
 
-// Buckets that begin before it are not kept at `at` (UTC); nothing: all are.
-std::optional<Instant> ExpiredBefore(const Rollup& rollup, const RollupTarget& target, Instant at);
-
 struct RollupState {
   enum class State {
     kNone,     // in the policy only
@@ -94,11 +91,15 @@ struct RollupState {
   std::int64_t dirty = 0;              // buckets that are to be computed again
   std::optional<Instant> oldest_dirty;
   std::optional<Instant> oldest_ready;  // the same, of those whose partition is there
+  std::optional<Instant> gone_before;   // buckets before it were removed from the target
   // What is to be filled next has no partition in the target.
   bool fill_lacks = false;
   // Of a rollup that is fed by a finer one.
   std::string finer_suffix;
+  std::string finer_schema;
   std::string finer_table;
+  // Of one that is not in the policy any more: the rollups of its table.
+  std::vector<RollupState> fed;
   std::optional<Instant> audited_at;
   std::vector<Oid> proved;  // partitions that were compared with it, bucket by bucket
   // Since the rollup was made.
@@ -109,6 +110,10 @@ struct RollupState {
   std::int64_t mismatches = 0;
   bool operator==(const RollupState&) const = default;
 };
+
+// Buckets that begin before it are not computed any more at `at` (UTC), but for
+// those that have a partition; nothing: all are.
+std::optional<Instant> ExpiredBefore(const Rollup& rollup, const RollupState& state, Instant at);
 
 // A proof is good for so long: nobody knows what is done to a partition past the
 // triggers.

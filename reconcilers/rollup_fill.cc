@@ -153,7 +153,10 @@ std::string RollupSql::WithinSpan() const {
 
 std::vector<std::string> RollupSql::Fill(const std::vector<Range>& partitions,
                                          const std::optional<Instant>& expired) const {
-  const std::string oldest = expired ? Literal(*expired) : std::string(kAllBuckets);
+  // The first bucket that begins where nothing was removed.
+  const std::string oldest = "greatest(" + (expired ? Literal(*expired) : std::string(kAllBuckets)) +
+                             ", CASE WHEN NOT pg_catalog.isfinite(gone) OR " + Bucket("gone") +
+                             " = gone THEN gone ELSE " + Next(Bucket("gone")) + " END)";
   const std::string statement =
       "), there AS MATERIALIZED (SELECT " + Dims("") +
       ", bucket_ts, pg_catalog.bool_or(raw) AS raw FROM (SELECT " + Dims("") +
@@ -175,8 +178,8 @@ std::vector<std::string> RollupSql::Fill(const std::vector<Range>& partitions,
   const std::string where = " WHERE suffix OPERATOR(pg_catalog.=) " + Suffix() + ";\n";
   const std::string newest = "SELECT pg_catalog.max(r." + time_ + ") INTO newest FROM " + table_ +
                              " r WHERE r." + time_ + " OPERATOR(pg_catalog.<) least(upto, " + kLastTime +
-                             ") AND r." + time_ + " OPERATOR(pg_catalog.>=) greatest(" + kFirstTime + ", " +
-                             oldest + ");\n";
+                             ") AND r." + time_ + " OPERATOR(pg_catalog.>=) greatest(" + kFirstTime +
+                             ", low);\n";
   // What lies beyond all partitions is yet to come: it is marked, and computed
   // when it has.
   std::string skip_future;
@@ -190,15 +193,15 @@ std::vector<std::string> RollupSql::Fill(const std::vector<Range>& partitions,
                   ";\n  END IF;\n";
   }
   const std::string body =
-      "DECLARE\n  upto timestamptz;\n  low timestamptz := " + oldest +
-      ";\n  newest timestamptz;\n  step "
+      "DECLARE\n  upto timestamptz;\n  low timestamptz;\n  gone timestamptz;\n  newest timestamptz;\n  step "
       "interval;\n "
       " adopts boolean;\n  emptied boolean;\n  made bigint := 0;\n  wide text;\n  names text[];\n  odd "
       "boolean;\n  first boolean;\n  began timestamptz := "
       "pg_catalog.clock_timestamp();\nBEGIN\n  "
-      "SELECT filled_from, fill_step, adopting, truncated INTO STRICT upto, step, adopts, emptied FROM "
-      "partition_controller.rollups" +
-      where +
+      "SELECT filled_from, fill_step, adopting, truncated, gone_before INTO STRICT upto, step, adopts, "
+      "emptied, "
+      "gone FROM partition_controller.rollups" +
+      where + "  low := " + oldest + ";\n" +
       "  IF upto = 'infinity' THEN\n    UPDATE partition_controller.rollups SET oldest_row = (SELECT " +
       "pg_catalog.min(r." + time_ + ") FROM " + table_ + " r WHERE r." + time_ + " >= " + kFirstTime + ")" +
       where + "  END IF;\n  first := upto = 'infinity';\n" + skip_future + "  " + newest +
@@ -250,9 +253,9 @@ std::vector<std::string> RollupSql::Prove(const ProveRollup& a) const {
       "ALL SELECT * FROM wanted)) d), wrong AS MATERIALIZED (SELECT d.* FROM differ d WHERE NOT EXISTS "
       "(SELECT FROM " +
       marks_ + " m WHERE " + Same("m", "d") + " AND m.bucket_ts = d.bucket_ts)" + Open("d.bucket_ts") +
-      " AND NOT (" + Sealed("d.bucket_ts") + " AND NOT " + Based("d") + ")" +
-      (a.expired ? " AND d.bucket_ts >= " + Literal(*a.expired) : std::string()) +
-      "), marked AS (INSERT INTO " + marks_ + " (" + Dims("") + ", bucket_ts, points) SELECT " + Dims("") +
+      " AND NOT (" + Sealed("d.bucket_ts") + " AND NOT " + Based("d") + ")" + " AND " +
+      Kept("d.bucket_ts", a.expired) + "), marked AS (INSERT INTO " + marks_ + " (" + Dims("") +
+      ", bucket_ts, points) SELECT " + Dims("") +
       ", bucket_ts, 0 FROM wrong), noted AS (UPDATE partition_controller.rollups SET audited = audited + "
       "(SELECT "
       "pg_catalog.count(*) FROM (SELECT DISTINCT " +

@@ -104,6 +104,11 @@ std::vector<std::string> RollupSql::CreateTriggers() const {
 
 std::vector<std::string> RollupSql::CreateView() const {
   const std::string key = Dims("") + ", bucket_ts, metric_key";
+  // What was removed is not made again from rows that are there still: coarser
+  // ones have it.
+  const auto there = [&](const std::string& bucket) {
+    return " AND " + bucket + " OPERATOR(pg_catalog.>=) " + Gone();
+  };
   // What a finer rollup has not computed yet is read by its view, and counts as
   // not computed here either.
   const std::string source = fed() ? QuoteName(schema_, state_.finer_table + "_live") : table_;
@@ -126,31 +131,32 @@ std::vector<std::string> RollupSql::CreateView() const {
     filled += Filled();
   }
   filled += " END)";
-  const std::string dirty =
-      "(SELECT DISTINCT m.* FROM (SELECT " + Dims("m.") + ", m.bucket_ts FROM " + marks_ +
-      " m WHERE NOT m.held AND m.bucket_ts OPERATOR(pg_catalog.>) " + kAllBuckets +
-      (fed() ? " UNION ALL SELECT " + Dims("f.") + ", " + Bucket("f.bucket_ts") + " FROM " + finer_marks +
-                   fresh_finer
-             : std::string()) +
-      ") m WHERE m.bucket_ts OPERATOR(pg_catalog.>=) " + filled + Open("m.bucket_ts") + ")";
+  const std::string dirty = "(SELECT DISTINCT m.* FROM (SELECT " + Dims("m.") + ", m.bucket_ts FROM " +
+                            marks_ + " m WHERE NOT m.held AND m.bucket_ts OPERATOR(pg_catalog.>) " +
+                            kAllBuckets +
+                            (fed() ? " UNION ALL SELECT " + Dims("f.") + ", " + Bucket("f.bucket_ts") +
+                                         " FROM " + finer_marks + fresh_finer
+                                   : std::string()) +
+                            ") m WHERE m.bucket_ts OPERATOR(pg_catalog.>=) " + filled + there("m.bucket_ts") +
+                            Open("m.bucket_ts") + ")";
   const std::string is_dirty =
       "((EXISTS (SELECT FROM " + marks_ + " m WHERE " + Same("m", "t") +
       " AND m.bucket_ts OPERATOR(pg_catalog.=) t.bucket_ts AND NOT m.held)" +
       (fed() ? " OR EXISTS (SELECT FROM " + finer_marks + fresh_finer + " AND " + Same("f", "t") + " AND " +
                    Bucket("f.bucket_ts") + " OPERATOR(pg_catalog.=) t.bucket_ts)"
              : std::string()) +
-      ")" + Open("t.bucket_ts") + ")";
-  const std::string unfilled = "t.bucket_ts OPERATOR(pg_catalog.<) " + filled;
+      ")" + there("t.bucket_ts") + Open("t.bucket_ts") + ")";
+  const std::string unfilled = "(t.bucket_ts OPERATOR(pg_catalog.<) " + filled + there("t.bucket_ts") + ")";
   const std::string stored = Dims("t.") +
                              ", t.metric_key::text, t.bucket_ts, t.sample_count::bigint, t.min_value, "
                              "t.max_value, ";
   const std::string of_mark =
       dirty + " s CROSS JOIN LATERAL " + RowsIn(source, Next("s.bucket_ts")) + " CROSS JOIN " + Values();
-  const std::string of_unfilled = "(SELECT " + Dims("q.") + ", " + Bucket("q." + time_) + " AS bucket_ts, " +
-                                  Payload("q.") + " FROM " + source + " q WHERE " + filled +
-                                  " OPERATOR(pg_catalog.>) '-infinity' AND q." + time_ +
-                                  " OPERATOR(pg_catalog.<) least(" + filled + ", " + kLastTime + ") AND " +
-                                  Valid("q.") + Open(Bucket("q." + time_)) + ") r CROSS JOIN " + Values();
+  const std::string of_unfilled =
+      "(SELECT " + Dims("q.") + ", " + Bucket("q." + time_) + " AS bucket_ts, " + Payload("q.") + " FROM " +
+      source + " q WHERE " + filled + " OPERATOR(pg_catalog.>) '-infinity' AND q." + time_ +
+      " OPERATOR(pg_catalog.<) least(" + filled + ", " + kLastTime + ") AND " + Valid("q.") +
+      there(Bucket("q." + time_)) + Open(Bucket("q." + time_)) + ") r CROSS JOIN " + Values();
   const std::string parts =
       "SELECT " + key + ", n, lo, hi, total FROM (" + Groups(of_mark, "s.bucket_ts") +
       ") g WHERE n OPERATOR(pg_catalog.>) 0 UNION ALL SELECT " + key + ", n, lo, hi, total FROM (" +

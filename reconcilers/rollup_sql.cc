@@ -172,6 +172,20 @@ std::string RollupSql::Payload(const std::string& row) const {
          "avg_value::text::numeric OPERATOR(pg_catalog.*) " + row + "sample_count) AS total";
 }
 
+std::string RollupSql::Gone() const {
+  return "(SELECT f.gone_before FROM partition_controller.rollups f WHERE f.suffix OPERATOR(pg_catalog.=) " +
+         Suffix() + ")";
+}
+
+std::string RollupSql::Kept(const std::string& bucket, const std::optional<Instant>& expired) const {
+  std::string text = bucket + " OPERATOR(pg_catalog.>=) " + Gone();
+  if (expired && state_.target.spans) {
+    text +=
+        " AND (" + bucket + " OPERATOR(pg_catalog.>=) " + Literal(*expired) + " OR " + Placed(bucket) + ")";
+  }
+  return text;
+}
+
 std::string RollupSql::Placed(const std::string& bucket) const {
   if (!state_.target.spans) return "true";
   std::string spans;
@@ -312,8 +326,8 @@ std::string RollupSql::Consume(const std::string& which, int most,
          " AS next_ts, " + Sealer("p.bucket_ts") + " AS sealer, " + Based("p") +
          " AS has_base FROM picked p), seen AS MATERIALIZED (SELECT " + Dims("") +
          ", bucket_ts, next_ts, sealer, sealer IS NOT NULL AND NOT has_base AS keep_stored FROM flagged" +
-         " WHERE " + (rollup_.merge_late ? "true" : "sealer IS NULL") +
-         (expired ? " AND bucket_ts OPERATOR(pg_catalog.>=) " + Literal(*expired) : std::string()) +
+         " WHERE " + (rollup_.merge_late ? "true" : "sealer IS NULL") + " AND " + Kept("bucket_ts", expired) +
+         (state_.target.spans ? " AND " + Placed("bucket_ts") : std::string()) +
          "), taken AS "
          "(DELETE "
          "FROM " +
@@ -361,10 +375,9 @@ std::string RollupSql::Audit(Instant settled, const std::optional<Instant>& expi
          ") WHERE high OPERATOR(pg_catalog.>) low), picked AS MATERIALIZED (SELECT DISTINCT " + Dims("y.") +
          ", " + Bucket("y.at") + " AS bucket_ts FROM moments x CROSS JOIN LATERAL (" + sampled +
          ") y), chosen AS MATERIALIZED (SELECT p.* FROM picked p WHERE p.bucket_ts OPERATOR(pg_catalog.<) " +
-         before +
-         (expired ? " AND p.bucket_ts OPERATOR(pg_catalog.>=) " + Literal(*expired) : std::string()) +
-         " AND " + clean + Open("p.bucket_ts") + " AND NOT (" + Sealed("p.bucket_ts") + " AND NOT " +
-         Based("p") + ")), raw AS (" + Groups(rows, "s.bucket_ts") + "), truth AS (SELECT " + keyed +
+         before + " AND " + Kept("p.bucket_ts", expired) + " AND " + clean + Open("p.bucket_ts") +
+         " AND NOT (" + Sealed("p.bucket_ts") + " AND NOT " + Based("p") + ")), raw AS (" +
+         Groups(rows, "s.bucket_ts") + "), truth AS (SELECT " + keyed +
          ", pg_catalog.sum(n)::bigint AS n, pg_catalog.min(lo) AS lo, pg_catalog.max(hi) AS hi, "
          "pg_catalog.sum(total) AS total FROM (SELECT " +
          keyed + ", n, lo, hi, total FROM raw WHERE n OPERATOR(pg_catalog.>) 0 UNION ALL SELECT " +
@@ -389,10 +402,12 @@ std::string RollupSql::Audit(Instant settled, const std::optional<Instant>& expi
          "WHERE "
          "suffix OPERATOR(pg_catalog.=) " +
          Suffix() + ")" +
-         // What was kept of rows beside buckets that are gone by now.
-         (expired ? ", forgotten AS (DELETE FROM " + base_ + " WHERE bucket_ts OPERATOR(pg_catalog.<) " +
-                        Literal(*expired) + ")"
-                  : std::string()) +
+         // What was kept of rows beside buckets that are gone, once none can come back.
+         ", forgotten AS (DELETE FROM " + base_ + " b WHERE b.bucket_ts OPERATOR(pg_catalog.<) " + Gone() +
+         " AND NOT EXISTS (SELECT FROM partition_controller.partitions d WHERE d.state "
+         "OPERATOR(pg_catalog.=) "
+         "'detached' AND d.table_oid OPERATOR(pg_catalog.=) " +
+         QuoteLiteral(target_) + "::pg_catalog.regclass::pg_catalog.oid))" +
          " SELECT false, (SELECT pg_catalog.count(*) FROM chosen)";
 }
 

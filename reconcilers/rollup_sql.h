@@ -50,8 +50,8 @@ class RollupSql {
   std::vector<std::string> Forget() const;
 
   // One row: whether there is more to do, and how many points were taken in.
-  // Buckets that end at or before `settled`, `most` at a time, newest first;
-  // those that begin before `expired` are left as they are.
+  // Buckets that end at or before `settled`, `most` at a time, newest first; of
+  // those that are not Kept the marks are taken, and that is all.
   std::string Refresh(Instant settled, const std::optional<Instant>& expired, int most) const;
   // The same for what is marked in a range that nobody writes to now.
   std::string ConsumeAll(const Range& range) const;
@@ -150,6 +150,11 @@ class RollupSql {
   std::string Document(const std::string& row) const;
   // What a row gives its bucket, as columns of `r`; taken apart by Values().
   std::string Payload(const std::string& row) const;
+  // Before it the buckets were removed.
+  std::string Gone() const;
+  // Whether the bucket is one that is computed; those before `expired` are not,
+  // but for what has a partition.
+  std::string Kept(const std::string& bucket, const std::optional<Instant>& expired) const;
   // Whether the target has a partition for the bucket.
   std::string Placed(const std::string& bucket) const;
   bool fed() const { return !rollup_.finer.empty(); }

@@ -50,15 +50,24 @@ void TakeCoarser(Rollup* rollup, std::vector<Rollup>* all) {
   }
 }
 
-void Add(const Policy& policy, const std::vector<Policy>& written, std::vector<Policy>* all) {
-  all->push_back(policy);
+void Add(Policy policy, const std::vector<Policy>& written, std::vector<Policy>* all) {
+  std::vector<Policy> tables;
+  std::vector<Rollup> orphans;
   for (const Rollup& rollup : policy.rollups) {
-    const Policy made = PolicyOf(policy, rollup);
+    Policy made = PolicyOf(policy, rollup);
     const bool taken = std::any_of(written.begin(), written.end(), [&](const Policy& other) {
       return other.connection == made.connection && other.table == made.table;
     });
-    if (!taken) Add(made, written, all);
+    if (!taken) {
+      tables.push_back(std::move(made));
+    } else {
+      orphans.insert(orphans.end(), rollup.coarser.begin(), rollup.coarser.end());
+    }
   }
+  // Nobody looks after them: the plan says so.
+  policy.rollups.insert(policy.rollups.end(), orphans.begin(), orphans.end());
+  all->push_back(std::move(policy));
+  for (Policy& made : tables) Add(std::move(made), written, all);
 }
 
 }  // namespace

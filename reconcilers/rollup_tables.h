@@ -14,7 +14,7 @@ namespace partition_controller {
 // Each policy, followed by those of its rollups' tables: "NAME/ROLLUP", a name
 // that no resource can have.  A rollup that is fed by a finer one is moved to
 // the policy of that one's table.  A table for which somebody wrote a policy
-// keeps that one.
+// keeps that one; rollups that it would feed stay where they are, and are refused.
 std::vector<Policy> WithRollupTables(const std::vector<Policy>& policies);
 
 // "NAME" of "NAME/ROLLUP/ROLLUP"; other names as they are.

@@ -145,6 +145,13 @@ class Fitting {
                "rename the column, or leave it out");
       }
     }
+    if (!rollup_.finer.empty() && !p_.policy.feeder) {
+      Refuse("RollupSourceUnfit",
+             "it is fed by the rollup " + rollup_.finer + ", whose table has a policy of its own",
+             "take that policy away, for the table is looked after with its rollup; or compute this one from "
+             "rows");
+      return;
+    }
     CheckDays();
     for (const std::string& name : rollup_.columns) need(name);
     if (rollup_.jsonb.empty()) return;
@@ -309,7 +316,7 @@ void Keep(Planning& p, const Rollup& rollup, RollupState state) {
 
 std::optional<Instant> RollupExpiredBefore(const Planning& p, const Rollup& rollup,
                                            const RollupState& state) {
-  return ExpiredBefore(rollup, state.target, p.removal_at);
+  return ExpiredBefore(rollup, state, p.removal_at);
 }
 
 void RefreshRollups(Planning& p) {
@@ -344,6 +351,15 @@ void Rollups(Planning& p) {
 
 std::string RollupHolding(const Planning& p, const Range& range) {
   if (!p.policy.retention || !p.policy.retention->after_rollup || !range.to.finite()) return "";
+  if (p.table.feed && !p.policy.rollups.empty()) {
+    // What is not right yet would be kept by the coarser ones for good.
+    const Feed& feed = *p.table.feed;
+    const std::string who = "the rollup " + p.policy.feeder->rollup.name + ", whose table this is, ";
+    if (!feed.filled && !(feed.filled_from && Bound::At(*feed.filled_from) <= range.from))
+      return who + "is not computed that far yet";
+    if (feed.oldest_dirty && Bound::At(*feed.oldest_dirty) < range.to)
+      return who + "is to be computed again there";
+  }
   for (const RollupState& state : p.table.rollups) {
     const Rollup* rollup = FindRollup(p.policy, state.name);
     if (rollup == nullptr || !rollup->enabled) continue;

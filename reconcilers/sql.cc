@@ -32,6 +32,7 @@ class Renderer : public RevertSql {
     if (known == table_.detached.end() || !known->attached) return;
     // Somebody attached it, and who knows what was done to it before.
     UnsealRollups(known->oid, known->range);
+    NoteBack(known->range);
     MarkRange(a.table, known->range);
     std::move(out_.swift.begin(), out_.swift.end(), std::back_inserter(out_.work));
     out_.swift.clear();
@@ -203,6 +204,7 @@ class Renderer : public RevertSql {
     LockDefault();
     LockExclusive(a.partition);
     Expect(a.partition);
+    NoteGone(LiteralSql(a.range.to, key_));
     SealRollups(a.partition, a.range);
     out_.swift.push_back("ALTER TABLE " + parent_ + " DETACH PARTITION " + Quoted(a.partition));
     out_.swift.push_back(RecordDetached(table_, a.partition, a.range, a.undo_window));
@@ -217,6 +219,7 @@ class Renderer : public RevertSql {
     LockExclusive(a.table);
     ExpectDetached(a.table);
     MarkRange(a.table, a.range);
+    NoteBack(a.range);
     Attach(Quoted(a.table), a.range);
     out_.swift.push_back("ALTER TABLE " + Quoted(a.table) + " DROP CONSTRAINT " + kBoundCheck);
     UnsealRollups(a.table.oid, a.range);
@@ -231,6 +234,7 @@ class Renderer : public RevertSql {
       LockDefault();
       LockExclusive(a.partition);
       Expect(a.partition);
+      NoteGone(LiteralSql(a.range.to, key_));
       SealRollups(a.partition, a.range);
     } else {
       Gentle(a.partition);
@@ -248,6 +252,7 @@ class Renderer : public RevertSql {
     const std::string expired = column_ + " < " + LiteralSql(Bound::At(a.cutoff), key_);
     if (a.leaf.oid != 0) out_.work.push_back(Assertion(a.leaf, a.leaf.bounds));
     if (EndsWayBack(table_)) out_.work.push_back(RecordNoWayBack(*table_.conversion, WhyNoWayBack(a)));
+    NoteGone(LiteralSql(Bound::At(a.cutoff), key_));
     if (!MadeRollups(parent_).empty()) {
       DeleteRowsUnderRollups(a);
       return;

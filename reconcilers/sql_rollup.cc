@@ -116,13 +116,27 @@ void RollupWriter::operator()(const ProveRollup& a) {
 
 void RollupWriter::operator()(const StopRollup& a) {
   const RollupState& state = StateOf(a.rollup);
+  Gentle({table_.oid, table_.schema, table_.name, ""});
+  if (a.forget) ForgetFed(state);
+  LockExclusive({table_.oid, table_.schema, table_.name, ""});
   const Rollup rollup = RollupOf(state);
   const RollupSql sql(rollup, state, table_.schema, parent_, policy_.time_column, server_.version);
-  Gentle({table_.oid, table_.schema, table_.name, ""});
-  LockExclusive({table_.oid, table_.schema, table_.name, ""});
   for (std::string& statement : sql.Stop()) out_.swift.push_back(std::move(statement));
   if (!a.forget) return;
   for (std::string& statement : sql.Forget()) out_.swift.push_back(std::move(statement));
+}
+
+// Their views read its log.
+void RollupWriter::ForgetFed(const RollupState& state) {
+  for (const RollupState& fed : state.fed) {
+    ForgetFed(fed);
+    const TableRef finer{state.target_oid, fed.finer_schema, fed.finer_table, ""};
+    LockExclusive(finer);
+    const Rollup rollup = RollupOf(fed);
+    const RollupSql sql(rollup, fed, fed.finer_schema, Quoted(finer), "bucket_ts", server_.version);
+    for (std::string& statement : sql.Stop()) out_.swift.push_back(std::move(statement));
+    for (std::string& statement : sql.Forget()) out_.swift.push_back(std::move(statement));
+  }
 }
 
 void RollupWriter::SealRollups(const TableRef& partition, const Range& range) {
@@ -150,6 +164,24 @@ void RollupWriter::UnsealRollups(Oid oid, const Range& range) {
   for (const RollupSql& sql : MadeRollups(parent_)) {
     for (std::string& statement : sql.Unseal(oid, range)) out_.swift.push_back(std::move(statement));
   }
+}
+
+// Before the locks: a refresh that is under way holds the row.
+void RollupWriter::NoteGone(const std::string& before) {
+  if (!table_.feed) return;
+  out_.work.push_back("UPDATE partition_controller.rollups SET gone_before = greatest(gone_before, " +
+                      before + ") WHERE target_oid = " + std::to_string(table_.oid));
+}
+
+void RollupWriter::NoteBack(const Range& range) {
+  if (!table_.feed) return;
+  const auto bound = [&](const Bound& at) {
+    return at.finite() ? LiteralSql(at, key_) : std::string("timestamptz '-infinity'");
+  };
+  out_.work.push_back("UPDATE partition_controller.rollups SET gone_before = least(gone_before, " +
+                      bound(range.from) + "), filled_from = greatest(filled_from, " + bound(range.to) +
+                      "), state = CASE state WHEN 'live' THEN 'filling' ELSE state END WHERE target_oid = " +
+                      std::to_string(table_.oid));
 }
 
 void RollupWriter::MarkRange(const TableRef& partition, const Range& range) {

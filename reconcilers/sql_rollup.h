@@ -31,6 +31,10 @@ class RollupWriter : public SqlWriter {
   void SealRollups(const TableRef& partition, const Range& range);
   // It is back.
   void UnsealRollups(Oid oid, const Range& range);
+  // Of the table of a rollup: buckets before it go, and are not made again.
+  void NoteGone(const std::string& before);
+  // Those of the range are back, and what changed meanwhile is computed.
+  void NoteBack(const Range& range);
   // Nobody knows what was done to its rows, or to the rollup, while it was away.
   void MarkRange(const TableRef& partition, const Range& range);
   // PL/pgSQL for a trigger that diverts a row.
@@ -46,6 +50,7 @@ class RollupWriter : public SqlWriter {
  private:
   const RollupState& StateOf(const std::string& name) const;
   RollupSql For(const std::string& name) const;
+  void ForgetFed(const RollupState& state);
   // Names still mean the tables that the plan saw.
   void ExpectTables(const std::string& name);
 };

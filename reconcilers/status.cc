@@ -19,6 +19,8 @@ namespace {
 // What a refresh may take before it counts as late.
 constexpr std::chrono::minutes kRefreshing{5};
 
+constexpr const char* kNotMade = "The rollup has not made its table yet.";
+
 // More than people read, and far below what the API server takes (32,768).
 constexpr std::size_t kLongestMessage = 4'096;
 
@@ -92,6 +94,9 @@ class Judge {
   bool MayBeUndone(const Action& action) const;
   std::string Progress(const RollupState& state) const;
   Backlog RemovalsLeft() const;
+
+  // Whether the rollup whose table this is to be has not made it, or taken it over.
+  bool NotMade() const { return policy_.feeder && !(has_table_ && table_.feed); }
 
   // Whether a step is due that is not done again and again anyway.
   bool StepsDue() const {
@@ -256,6 +261,10 @@ Judge::Backlog Judge::RemovalsLeft() const {
 
 Condition Judge::RetentionEnforced() const {
   if (!policy_.retention) return Make("RetentionEnforced", "True", "Disabled", "Rows are kept for ever.");
+  if (Rests(policy_)) {
+    return Make("RetentionEnforced", "True", "Paused", "The rollup is paused, and its table stays as it is.");
+  }
+  if (NotMade()) return Make("RetentionEnforced", "True", "NotMade", kNotMade);
   // A plan that is stopped says nothing about rows, only about partitions.
   const bool looked_into = !plan_.StopsEverything() || outlook_.overdue_since;
   if (!has_table_ || !outlook_.cutoff || !looked_into) return Unknown("RetentionEnforced");
@@ -291,6 +300,7 @@ Condition Judge::RetentionEnforced() const {
 }
 
 Condition Judge::DefaultPartitionEmpty() const {
+  if (NotMade()) return Make("DefaultPartitionEmpty", "True", "NotMade", kNotMade);
   if (!has_table_) return Unknown("DefaultPartitionEmpty");
   if (!table_.default_partition) {
     return Make("DefaultPartitionEmpty", "True", "NoDefault", "There is no default partition.");

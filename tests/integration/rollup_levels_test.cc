@@ -255,6 +255,140 @@ TEST_F(Levels, WhatSomebodyBreaksIsMended) {
   EXPECT_EQ(WrongLive("daily"), "0");
 }
 
+// Rows outlive the hours, and the hours come and go.
+class LevelsOfLastingRows : public Levels {
+ protected:
+  // Hours of a month or so, their rows for ever; the days have all.
+  void Expire() {
+    policy_.retention.reset();
+    policy_.rollups[0].keep = CalendarDuration{30, CalendarDuration::Unit::kDay};
+    ASSERT_EQ(TroubleWith(Run(At("2026-05-01T00:00:00Z"))), "");
+    Insert("2026-05-01", "2026-07-15 11:59", "47 min");
+    for (const char* at :
+         {"2026-05-20T00:00:00Z", "2026-06-20T00:00:00Z", "2026-07-20T00:00:00Z", "2026-07-21T01:00:00Z"}) {
+      ASSERT_EQ(TroubleWith(Run(At(at))), "") << at;
+    }
+    EXPECT_EQ(database_->Value("SELECT min(bucket_ts) >= '2026-06-01' FROM points_hourly"), "t");
+    ExpectRight("at first");
+  }
+
+  void ExpectRight(const std::string& when) {
+    for (const char* name : {"daily", "sites"}) {
+      EXPECT_EQ(Wrong(name), "0") << when;
+      EXPECT_EQ(WrongLive(name), "0") << when;
+    }
+    EXPECT_EQ(Wrong("hourly", "2026-06-01"), "0") << when;
+    EXPECT_EQ(WrongLive("hourly", "2026-06-01"), "0") << when;
+  }
+
+  const Instant later_ = At("2026-07-21T02:00:00Z");
+};
+
+TEST_F(LevelsOfLastingRows, ALongerKeepDoublesNothing) {
+  Expire();
+  policy_.rollups[0].keep = CalendarDuration{1, CalendarDuration::Unit::kYear};
+  ASSERT_EQ(TroubleWith(Run(later_)), "");
+  ExpectRight("with a longer keep");
+  policy_.rollups[0].enabled = false;
+  ASSERT_EQ(TroubleWith(Run(later_)), "");
+  for (const char* name : {"daily", "sites"}) EXPECT_EQ(WrongLive(name), "0") << "paused";
+  policy_.rollups[0].enabled = true;
+  ASSERT_EQ(TroubleWith(Run(later_)), "");
+  ExpectRight("on again");
+  // Nor what makes it count everything again.
+  database_->Sql("DROP TRIGGER partition_controller_hourly_i ON points");
+  ASSERT_EQ(TroubleWith(Run(later_)), "");
+  ExpectRight("after a lost trigger");
+}
+
+TEST_F(LevelsOfLastingRows, ALateRowOfAnHourThatIsGoneIsNotCountedTwice) {
+  Expire();
+  // It does not reach the days (docs/rollups.md), and nothing else does.
+  const auto days = [&](const char* table) {
+    return database_->Value(std::string("SELECT sum(sample_count) || ' ' || sum(sum_value) FROM ") + table);
+  };
+  const std::string before = days("points_daily");
+  database_->Sql(
+      "INSERT INTO points (device, site, ts, metrics) VALUES ('d0', 's0', '2026-05-10 10:30+00', '{\"v\": "
+      "1}')");
+  EXPECT_EQ(days("points_daily_live"), before);
+  ASSERT_EQ(TroubleWith(Run(later_)), "");
+  EXPECT_EQ(days("points_daily"), before);
+  EXPECT_EQ(days("points_daily_live"), before);
+  EXPECT_EQ(Count("partition_controller.\"marks_" +
+                  database_->Value("SELECT suffix FROM partition_controller.rollups "
+                                   "WHERE name = 'hourly'") +
+                  "\""),
+            "0");
+}
+
+TEST_F(LevelsOfLastingRows, WhatComesBackFromTheUndoWindowIsRight) {
+  policy_.retention = Keep("10y", Retention::Action::kDrop, "30d");
+  policy_.rollups[0].keep = CalendarDuration{30, CalendarDuration::Unit::kDay};
+  ASSERT_EQ(TroubleWith(Run(At("2026-05-01T00:00:00Z"))), "");
+  Insert("2026-05-01", "2026-07-15 11:59", "47 min");
+  for (const char* at : {"2026-05-20T00:00:00Z", "2026-07-20T00:00:00Z"})
+    ASSERT_EQ(TroubleWith(Run(At(at))), "");
+  EXPECT_THAT(database_->Partitions("points_hourly"), Not(Contains(HasSubstr("p202605"))));
+  Insert("2026-05-10 10:30+00");
+  ASSERT_EQ(TroubleWith(Run(later_)), "");
+  policy_.rollups[0].keep = CalendarDuration{1, CalendarDuration::Unit::kYear};
+  ASSERT_EQ(TroubleWith(Run(later_)), "");
+  EXPECT_THAT(database_->Partitions("points_hourly"), Contains(HasSubstr("p202605")));
+  for (const char* name : {"hourly", "daily", "sites"}) {
+    EXPECT_EQ(Wrong(name), "0") << name;
+    EXPECT_EQ(WrongLive(name), "0") << name;
+  }
+}
+
+// A partition of a whole year stays until all of it has expired, and is right.
+TEST_F(LevelsOfLastingRows, AnotherGranularityLosesNoLateRow) {
+  policy_.retention.reset();
+  policy_.rollups[0].granularity = Granularity::kYear;
+  policy_.rollups[0].keep = CalendarDuration{30, CalendarDuration::Unit::kDay};
+  ASSERT_EQ(TroubleWith(Run(At("2026-05-01T00:00:00Z"))), "");
+  Insert("2026-04-01", "2026-07-15 11:59", "47 min");
+  ASSERT_EQ(TroubleWith(Run(later_)), "");
+  policy_.rollups[0].granularity = Granularity::kMonth;
+  ASSERT_EQ(TroubleWith(Run(later_)), "");
+  Insert("2026-05-10 10:30+00");
+  ASSERT_EQ(TroubleWith(Run(later_)), "");
+  for (const char* name : {"hourly", "daily", "sites"}) {
+    EXPECT_EQ(Wrong(name), "0") << name;
+    EXPECT_EQ(WrongLive(name), "0") << name;
+  }
+}
+
+TEST_F(Levels, BucketsThatDivideNoPeriodHoldNothingUp) {
+  policy_.retention = Keep("80d");
+  policy_.rollups.resize(1);
+  policy_.rollups[0].interval = std::chrono::hours(168);
+  policy_.rollups[0].keep = CalendarDuration{60, CalendarDuration::Unit::kDay};
+  ASSERT_EQ(TroubleWith(Run()), "");
+  Insert("2026-04-01", "2026-07-15 11:59", "47 min");
+  ASSERT_EQ(TroubleWith(Run(kNow + std::chrono::hours(25))), "");
+  EXPECT_EQ(database_->Value("SELECT state FROM partition_controller.rollups"), "live");
+  EXPECT_EQ(database_->Value("SELECT min(ts) >= '2026-04-01' FROM points"), "t");
+  Insert("2026-04-02 10:30+00");
+  ASSERT_EQ(TroubleWith(Run(At("2026-08-20T00:00:00Z"))), "");
+  EXPECT_EQ(database_->Value("SELECT min(ts) >= '2026-05-01' FROM points"), "t");
+}
+
+TEST_F(Levels, CanBeTakenOutTogether) {
+  policy_.rollups[2].finer = "daily";
+  policy_.rollups[2].calendar_day = true;
+  policy_.rollups[2].time_zone = "Europe/Berlin";
+  ASSERT_EQ(TroubleWith(Run()), "");
+  Insert("2026-07-01", "2026-07-15 11:59", "47 min");
+  ASSERT_EQ(TroubleWith(Run(kNow + std::chrono::hours(24))), "");
+  policy_.rollups.clear();
+  ASSERT_EQ(TroubleWith(Run(kNow + std::chrono::hours(24))), "");
+  EXPECT_EQ(Count("partition_controller.rollups"), "0");
+  EXPECT_EQ(Count("pg_trigger WHERE tgname LIKE 'partition_controller%'"), "0");
+  EXPECT_EQ(Wrong("daily"), "0");
+  EXPECT_EQ(WrongLive("daily"), "0");
+}
+
 TEST_F(Levels, CanBeTakenOutAndForgotten) {
   ASSERT_EQ(TroubleWith(Run()), "");
   Insert("2026-07-01", "2026-07-15 11:59", "47 min");

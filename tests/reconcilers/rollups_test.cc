@@ -47,30 +47,49 @@ TEST(Buckets, TileTheAxis) {
   EXPECT_EQ(NextBucket(rollup, At("2026-03-29T12:00:00Z")), At("2026-03-29T22:00:00Z"));
 }
 
+// What was removed is known; the clock decides only where nothing is.
 TEST(Buckets, ExpireWithWhatTheyAreKeptIn) {
-  RollupTarget plain;
-  RollupTarget divided;
-  divided.made_by_us = true;
-  divided.spans.emplace();
+  const Instant now = At("2026-11-22T20:31:00Z");
   Rollup hourly;
-  EXPECT_EQ(ExpiredBefore(hourly, plain, At("2026-11-22T20:31:00Z")), std::nullopt);
+  RollupState plain;
+  EXPECT_EQ(ExpiredBefore(hourly, plain, now), std::nullopt);
   hourly.keep = CalendarDuration{30, CalendarDuration::Unit::kDay};
-  EXPECT_EQ(ExpiredBefore(hourly, plain, At("2026-11-22T20:31:00Z")), At("2026-10-23T20:00:00Z"));
-  // Not in the middle of a bucket that it feeds.
-  Rollup daily;
-  daily.calendar_day = true;
-  daily.time_zone = "Europe/Berlin";
-  hourly.coarser = {daily};
-  EXPECT_EQ(ExpiredBefore(hourly, plain, At("2026-11-22T20:31:00Z")), At("2026-10-22T22:00:00Z"));
+  EXPECT_EQ(ExpiredBefore(hourly, plain, now), std::nullopt);
+  plain.gone_before = At("2026-10-01T12:34:00Z");
+  EXPECT_EQ(ExpiredBefore(hourly, plain, now), At("2026-10-01T13:00:00Z"));
+
   // By whole partitions.
-  EXPECT_EQ(ExpiredBefore(hourly, divided, At("2026-11-22T20:31:00Z")), At("2026-10-01T00:00:00Z"));
+  RollupState divided;
+  divided.target.made_by_us = true;
+  divided.target.spans.emplace();
+  EXPECT_EQ(ExpiredBefore(hourly, divided, now), At("2026-10-01T00:00:00Z"));
+  // One that is there still is not expired, whatever its length was.
+  divided.target.spans->push_back(
+      {Bound::At(At("2026-01-01T00:00:00Z")), Bound::At(At("2027-01-01T00:00:00Z"))});
+  EXPECT_EQ(ExpiredBefore(hourly, divided, now), At("2026-01-01T00:00:00Z"));
+  // A longer keep does not make again what is gone.
+  divided.gone_before = At("2026-07-01T00:00:00Z");
+  hourly.keep = CalendarDuration{1, CalendarDuration::Unit::kYear};
+  EXPECT_EQ(ExpiredBefore(hourly, divided, now), At("2026-07-01T00:00:00Z"));
+
+  // A bucket that is cut in two goes with its beginning.
+  divided.gone_before.reset();
+  divided.target.spans->clear();
+  hourly.keep = CalendarDuration{30, CalendarDuration::Unit::kDay};
+  hourly.interval = hours(168);
+  EXPECT_EQ(ExpiredBefore(hourly, divided, now), At("2026-10-01T00:00:00Z"));
+  hourly.interval = hours(240);
+  EXPECT_GT(*ExpiredBefore(hourly, divided, now), At("2026-10-01T00:00:00Z"));
+  EXPECT_EQ(ExpiredBefore(hourly, divided, now), NextBucket(hourly, At("2026-10-01T00:00:00Z")));
+
   // A shorter one waits for consent, a longer one for nobody.
-  plain.agreed_keep = "90d";
-  EXPECT_EQ(ExpiredBefore(hourly, plain, At("2026-11-22T20:31:00Z")), At("2026-08-23T22:00:00Z"));
-  plain.agreed_keep = "1d";
-  EXPECT_EQ(ExpiredBefore(hourly, plain, At("2026-11-22T20:31:00Z")), At("2026-10-22T22:00:00Z"));
-  plain.agreed_keep = "";
-  EXPECT_EQ(ExpiredBefore(hourly, plain, At("2026-11-22T20:31:00Z")), std::nullopt);
+  hourly.interval = hours(1);
+  divided.target.agreed_keep = "90d";
+  EXPECT_EQ(ExpiredBefore(hourly, divided, now), At("2026-08-01T00:00:00Z"));
+  divided.target.agreed_keep = "1d";
+  EXPECT_EQ(ExpiredBefore(hourly, divided, now), At("2026-10-01T00:00:00Z"));
+  divided.target.agreed_keep = "";
+  EXPECT_EQ(ExpiredBefore(hourly, divided, now), std::nullopt);
 }
 
 TEST(RollupTables, HavePoliciesOfTheirOwn) {
@@ -125,7 +144,11 @@ TEST(RollupTables, HavePoliciesOfTheirOwn) {
 
   // Somebody's own policy for a rollup's table stands.
   other.table = {"s", "points_hourly"};
-  EXPECT_THAT(WithRollupTables({policy, other}), SizeIs(2));
+  const std::vector<Policy> two = WithRollupTables({policy, other});
+  ASSERT_THAT(two, SizeIs(2));
+  // What it would feed is not forgotten.
+  ASSERT_THAT(two[0].rollups, SizeIs(2));
+  EXPECT_EQ(two[0].rollups[1].name, "daily");
 }
 
 class PlanOfRollupTable : public testing::Test {
@@ -168,14 +191,63 @@ TEST_F(PlanOfRollupTable, WaitsForTheRollup) {
 TEST_F(PlanOfRollupTable, MakesPartitionsWhereTheyAreNeeded) {
   world_.table().feed = Feed{true,
                              {At("1970-01-01T00:00:00Z"), At("2026-03-07T05:00:00Z"),
-                              At("2026-03-07T06:00:00Z"), At("2026-11-22T00:00:00Z")}};
+                              At("2026-03-07T06:00:00Z"), At("2026-11-22T00:00:00Z")},
+                             {},
+                             true,
+                             {}};
   world_.Settle();
   EXPECT_THAT(Names(), ElementsAre("points_p197001", "points_p202603", "points_p202611", "points_p202612"));
   EXPECT_EQ(world_.table().default_partition, std::nullopt);
 }
 
+TEST_F(PlanOfRollupTable, MakesNoEmptyPeriodsOfAWindow) {
+  world_.policy().retention.emplace();
+  world_.policy().retention->keep = CalendarDuration{2, CalendarDuration::Unit::kYear};
+  world_.policy().retention->action = Retention::Action::kDrop;
+  world_.table().feed = Feed{true, {At("2026-03-07T05:00:00Z")}, {}, true, {}};
+  world_.Settle();
+  EXPECT_THAT(Names(), ElementsAre("points_p202603", "points_p202611", "points_p202612"));
+}
+
+TEST_F(PlanOfRollupTable, GoesOldestFirstAndOnlyWhenItIsRight) {
+  Rollup daily;
+  daily.name = "daily";
+  daily.table = "days";
+  daily.dimensions = {"device_id"};
+  daily.finer = "hourly";
+  daily.enabled = false;
+  world_.policy().rollups = {daily};
+  world_.table().feed = Feed{true, {}, {}, true, {}};
+  world_.AddPartition("points_p202607", MonthOf(2026, 7), true);
+  world_.AddPartition("points_p202608", MonthOf(2026, 8), true);
+  world_.Settle();
+  world_.policy().retention.emplace();
+  world_.policy().retention->keep = CalendarDuration{2, CalendarDuration::Unit::kMonth};
+  world_.policy().retention->action = Retention::Action::kDrop;
+  const auto removals = [&] {
+    const std::vector<std::string> kinds = KindsOf(world_.MakePlan());
+    return std::count(kinds.begin(), kinds.end(), "detach_partition");
+  };
+  EXPECT_EQ(removals(), 2);
+  // The older one is to be computed again, and the newer one waits for it.
+  Feed& feed = *world_.table().feed;
+  feed.oldest_dirty = At("2026-07-03T00:00:00Z");
+  EXPECT_EQ(removals(), 0);
+  feed.oldest_dirty = At("2026-08-03T00:00:00Z");
+  EXPECT_EQ(removals(), 1);
+  feed.oldest_dirty.reset();
+  feed.filled = false;
+  feed.filled_from = At("2026-08-03T00:00:00Z");
+  EXPECT_EQ(removals(), 0);
+  // Paused, it stays as it is.
+  feed.filled = true;
+  world_.policy().feeder->rollup.enabled = false;
+  EXPECT_THAT(world_.MakePlan().steps, IsEmpty());
+  EXPECT_THAT(world_.MakePlan().waiting, IsEmpty());
+}
+
 TEST_F(PlanOfRollupTable, LeavesWhatSomebodyElseMadeUndivided) {
-  world_.table().feed = Feed{false, {At("2026-03-07T05:00:00Z")}};
+  world_.table().feed = Feed{false, {At("2026-03-07T05:00:00Z")}, {}, true, {}};
   EXPECT_THAT(world_.MakePlan().steps, IsEmpty());
   world_.policy().retention.emplace();
   world_.policy().retention->keep = CalendarDuration{30, CalendarDuration::Unit::kDay};
@@ -189,7 +261,7 @@ TEST_F(PlanOfRollupTable, LeavesWhatSomebodyElseMadeUndivided) {
 }
 
 TEST_F(PlanOfRollupTable, FeedsDaysThatBeginWithABucket) {
-  world_.table().feed = Feed{true, {}};
+  world_.table().feed = Feed{true, {}, {}, true, {}};
   world_.Settle();
   Rollup daily;
   daily.name = "daily";
@@ -372,6 +444,17 @@ TEST_F(PlanOfRollups, WaitForPartitionsOfTheirTable) {
   EXPECT_THAT(plan.steps, IsEmpty());
   ASSERT_THAT(plan.waiting, SizeIs(1));
   EXPECT_EQ(plan.waiting[0].reason, "its table has no partition for what comes next");
+}
+
+TEST_F(PlanOfRollups, AreRefusedWhereNobodyLooksAfterTheirSource) {
+  world_.policy().rollups[0].jsonb.clear();
+  world_.policy().rollups[0].finer = "finest";
+  const Plan plan = world_.MakePlan();
+  EXPECT_THAT(plan.steps, IsEmpty());
+  ASSERT_THAT(plan.refusals, SizeIs(1));
+  EXPECT_EQ(plan.refusals[0].code, "RollupSourceUnfit");
+  EXPECT_THAT(plan.refusals[0].message,
+              HasSubstr("fed by the rollup finest, whose table has a policy of its own"));
 }
 
 TEST_F(PlanOfRollups, TellHowFarTheyAre) {

@@ -324,16 +324,20 @@ void Members(Io& io, RollupTarget& t) {
 
 template <typename Io>
 void Members(Io& io, Feed& f) {
-  auto& [made_by_us, demanded] = f;
+  auto& [made_by_us, demanded, filled_from, filled, oldest_dirty] = f;
   io("madeByUs", made_by_us);
   io("demanded", demanded);
+  io("filledFrom", filled_from);
+  io("filled", filled);
+  io("oldestDirty", oldest_dirty);
 }
 
 template <typename Io>
 void Members(Io& io, RollupState& s) {
   auto& [name, state, suffix, shape, source, target_oid, table, target, intact, filled_from, filled,
-         oldest_row, started_at, dirty, oldest_dirty, oldest_ready, fill_lacks, finer_suffix, finer_table,
-         audited_at, proved, points, late_points, skipped_values, audited, mismatches] = s;
+         oldest_row, started_at, dirty, oldest_dirty, oldest_ready, gone_before, fill_lacks, finer_suffix,
+         finer_schema, finer_table, fed, audited_at, proved, points, late_points, skipped_values, audited,
+         mismatches] = s;
   io("name", name);
   io("state", state);
   io("suffix", suffix);
@@ -350,9 +354,12 @@ void Members(Io& io, RollupState& s) {
   io("dirty", dirty);
   io("oldestDirty", oldest_dirty);
   io("oldestReady", oldest_ready);
+  io("goneBefore", gone_before);
   io("fillLacks", fill_lacks);
   io("finerSuffix", finer_suffix);
+  io("finerSchema", finer_schema);
   io("finerTable", finer_table);
+  io("fed", fed);
   io("auditedAt", audited_at);
   io("proved", proved);
   io("points", points);
