@@ -420,20 +420,23 @@ class RollupReader {
   }
 
   void CheckIntact(RollupState* state) {
-    const Row row = session_
-                        .Query(
-                            "SELECT (SELECT pg_catalog.count(*) FROM pg_catalog.pg_trigger t JOIN "
-                            "pg_catalog.pg_proc f ON f.oid = "
-                            "t.tgfoid JOIN pg_catalog.pg_namespace n ON n.oid = f.pronamespace WHERE "
-                            "t.tgrelid = $1::oid AND NOT "
-                            "t.tgisinternal AND t.tgenabled IN ('O', 'A') AND n.nspname = "
-                            "'partition_controller' AND f.proname = "
-                            "'mark_' || $2) = 4, pg_catalog.to_regclass($3) IS NOT NULL, "
-                            "pg_catalog.to_regclass($4) IS NOT NULL",
-                            {std::to_string(table_.oid), state->suffix,
-                             QuoteName("partition_controller", "marks_" + state->suffix),
-                             QuoteName("partition_controller", "base_" + state->suffix)})
-                        .rows.at(0);
+    const Row row =
+        session_
+            .Query(std::string("SELECT (SELECT pg_catalog.count(*) FROM pg_catalog.pg_trigger t JOIN "
+                               "pg_catalog.pg_proc f ON "
+                               "f.oid = t.tgfoid JOIN pg_catalog.pg_namespace n ON n.oid = f.pronamespace "
+                               "WHERE t.tgrelid = "
+                               "$1::oid AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND n.nspname = "
+                               "'partition_controller' AND f.proname = 'mark_' || $2 AND "
+                               "coalesce(pg_catalog.obj_description("
+                               "f.oid, 'pg_proc') = ") +
+                       kFingerprint +
+                       ", true)) = 4, pg_catalog.to_regclass($3) IS NOT NULL, pg_catalog.to_regclass($4) IS "
+                       "NOT NULL",
+                   {std::to_string(table_.oid), state->suffix,
+                    QuoteName("partition_controller", "marks_" + state->suffix),
+                    QuoteName("partition_controller", "base_" + state->suffix)})
+            .rows.at(0);
     state->intact = Flag(row[0]) && Flag(row[1]) && Flag(row[2]) && state->target_oid == state->target.oid;
   }
 

@@ -115,6 +115,11 @@ struct RollupState {
 // those that have a partition; nothing: all are.
 std::optional<Instant> ExpiredBefore(const Rollup& rollup, const RollupState& state, Instant at);
 
+// What the comment on a rollup's trigger function `f` says, if nobody changed it.
+inline constexpr const char* kFingerprint =
+    "pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.concat_ws(' ', f.prosecdef, "
+    "f.proconfig::text, f.prosrc), 'UTF8')), 'hex')";
+
 // A proof is good for so long: nobody knows what is done to a partition past the
 // triggers.
 inline constexpr const char* kProofsSince = "pg_catalog.now() - interval '1 hour'";

@@ -40,6 +40,11 @@ std::vector<std::string> RollupSql::CreateSupport(const std::vector<std::string>
       "CREATE OR REPLACE FUNCTION " + function_ +
           "() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS " +
           DollarQuote(mark),
+      // So that one that somebody replaced is told from one of another release.
+      "DO " + DollarQuote("BEGIN\n  EXECUTE pg_catalog.format('COMMENT ON FUNCTION %s() IS %L', " +
+                          QuoteLiteral(function_) + ", (SELECT " + std::string(kFingerprint) +
+                          " FROM pg_catalog.pg_proc f WHERE f.oid = " + QuoteLiteral(function_ + "()") +
+                          "::pg_catalog.regprocedure));\nEND"),
   };
 }
 

@@ -113,8 +113,8 @@ class Fitting {
     return p_.plan.refusals.size() == before;
   }
 
-  // Its triggers name a column that is not there any more: every write fails.
-  bool lacks_dimension() const { return lacks_dimension_; }
+  // Why its triggers would fail writers; empty if they do not.
+  const std::string& fails_writers() const { return fails_writers_; }
 
  private:
   void Refuse(const std::string& code, const std::string& what, const std::string& remedy) {
@@ -132,7 +132,7 @@ class Fitting {
     };
     for (const std::string& name : rollup_.dimensions) {
       const TypedColumn* column = need(name);
-      lacks_dimension_ = lacks_dimension_ || column == nullptr;
+      if (column == nullptr) fails_writers_ = "one of its dimensions is gone";
       if (column != nullptr && column->own_equality) {
         Refuse("RollupSourceUnfit",
                "the dimension " + QuoteName(name) + " (" + column->type +
@@ -152,6 +152,8 @@ class Fitting {
              "rows");
       return;
     }
+    for (const Partition& partition : p_.table.partitions) CheckPartition(partition);
+    if (p_.table.default_partition) CheckPartition(p_.table.default_partition->partition);
     CheckDays();
     for (const std::string& name : rollup_.columns) need(name);
     if (rollup_.jsonb.empty()) return;
@@ -160,6 +162,14 @@ class Fitting {
       Refuse("RollupSourceUnfit", QuoteName(rollup_.jsonb) + " is of type " + json->type + ", not jsonb",
              "name a jsonb column in source.jsonb, or columns in source.columns");
     }
+  }
+
+  // PostgreSQL: "cannot collect transition tuples from child foreign tables".
+  void CheckPartition(const Partition& partition) {
+    if (partition.kind != Partition::Kind::kForeign) return;
+    fails_writers_ = QuoteName(partition.schema, partition.name) + " is a foreign table";
+    Refuse("RollupSourceUnfit", fails_writers_ + ", whose rows no trigger of " + p_.Name() + " sees",
+           "detach it, or leave the rollup out");
   }
 
   // Whether midnight is where buckets of the finer rollup meet.
@@ -243,7 +253,7 @@ class Fitting {
   const Rollup& rollup_;
   const RollupState& state_;
   std::string target_;
-  bool lacks_dimension_ = false;
+  std::string fails_writers_;
 };
 
 // Often enough to see each bucket of a busy week now and then, and a bug soon.
@@ -273,9 +283,9 @@ void Keep(Planning& p, const Rollup& rollup, RollupState state) {
   Fitting fitting(p, rollup, state);
   if (!fitting.Fits()) {
     const bool live = state.state == State::kFilling || state.state == State::kLive;
-    if (live && fitting.lacks_dimension()) {
+    if (live && !fitting.fails_writers().empty()) {
       p.Do(StopRollup{rollup.name, false},
-           "one of its dimensions is gone, and its triggers fail every write");
+           fitting.fails_writers() + ", and the rollup's triggers fail writers");
     }
     return;
   }

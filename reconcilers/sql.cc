@@ -204,7 +204,7 @@ class Renderer : public RevertSql {
     LockDefault();
     LockExclusive(a.partition);
     Expect(a.partition);
-    NoteGone(LiteralSql(a.range.to, key_));
+    NoteGone(a.range);
     SealRollups(a.partition, a.range);
     out_.swift.push_back("ALTER TABLE " + parent_ + " DETACH PARTITION " + Quoted(a.partition));
     out_.swift.push_back(RecordDetached(table_, a.partition, a.range, a.undo_window));
@@ -234,7 +234,7 @@ class Renderer : public RevertSql {
       LockDefault();
       LockExclusive(a.partition);
       Expect(a.partition);
-      NoteGone(LiteralSql(a.range.to, key_));
+      NoteGone(a.range);
       SealRollups(a.partition, a.range);
     } else {
       Gentle(a.partition);
@@ -252,11 +252,11 @@ class Renderer : public RevertSql {
     const std::string expired = column_ + " < " + LiteralSql(Bound::At(a.cutoff), key_);
     if (a.leaf.oid != 0) out_.work.push_back(Assertion(a.leaf, a.leaf.bounds));
     if (EndsWayBack(table_)) out_.work.push_back(RecordNoWayBack(*table_.conversion, WhyNoWayBack(a)));
-    NoteGone(LiteralSql(Bound::At(a.cutoff), key_));
     if (!MadeRollups(parent_).empty()) {
       DeleteRowsUnderRollups(a);
       return;
     }
+    if (table_.feed) out_.work.push_back(Gone(LiteralSql(Bound::At(a.cutoff), key_)));
     if (a.has_time_index || server_.version < 140000) {
       out_.repeat = Transaction::Repeat::kUntilNoRows;
       out_.work.push_back("DELETE FROM ONLY " + leaf + " WHERE ctid = ANY (ARRAY(SELECT ctid FROM ONLY " +

@@ -166,11 +166,36 @@ void RollupWriter::UnsealRollups(Oid oid, const Range& range) {
   }
 }
 
+std::string RollupWriter::Gone(const std::string& before) const {
+  return "UPDATE partition_controller.rollups SET gone_before = greatest(gone_before, " + before +
+         ") WHERE target_oid = " + std::to_string(table_.oid);
+}
+
+// PL/pgSQL that fails where the rollup whose table this is has buckets from
+// `from` to `to` that are not up to date: coarser ones would keep them so.
+std::string RollupWriter::ExpectFed(const std::string& from, const std::string& to) const {
+  if (!policy_.feeder || policy_.rollups.empty() || !policy_.retention->after_rollup) return "";
+  const std::string since = "greatest(feed.gone_before, timestamptz " + from + ")";
+  return "DECLARE\n  feed record;\n  stale boolean;\nBEGIN\n  FOR feed IN SELECT f.suffix, f.gone_before, "
+         "f.filled_from FROM partition_controller.rollups f WHERE f.target_oid = " +
+         std::to_string(table_.oid) +
+         " AND f.state <> 'paused' LOOP\n    EXECUTE pg_catalog.format('SELECT EXISTS (SELECT FROM "
+         "partition_controller.%I m WHERE NOT m.held AND (m.bucket_ts = ''-infinity'' OR m.bucket_ts >= $1 "
+         "AND "
+         "m.bucket_ts < $2))', 'marks_' || feed.suffix) INTO stale USING " +
+         since + ", " + to + ";\n    IF stale OR feed.filled_from > " + since +
+         " THEN\n      RAISE EXCEPTION USING ERRCODE = 'PC001', MESSAGE = " +
+         QuoteLiteral("the rollup " + policy_.feeder->rollup.name + " is to be computed again there first") +
+         ";\n    END IF;\n  END LOOP;\nEND;\n";
+}
+
 // Before the locks: a refresh that is under way holds the row.
-void RollupWriter::NoteGone(const std::string& before) {
+void RollupWriter::NoteGone(const Range& range) {
   if (!table_.feed) return;
-  out_.work.push_back("UPDATE partition_controller.rollups SET gone_before = greatest(gone_before, " +
-                      before + ") WHERE target_oid = " + std::to_string(table_.oid));
+  const std::string from = range.from.finite() ? QuoteLiteral(ToString(range.from.at)) : "'-infinity'";
+  const std::string check = ExpectFed(from, LiteralSql(range.to, key_));
+  if (!check.empty()) out_.work.push_back("DO " + DollarQuote(check));
+  out_.work.push_back(Gone(LiteralSql(range.to, key_)));
 }
 
 void RollupWriter::NoteBack(const Range& range) {
@@ -245,6 +270,9 @@ void RollupWriter::DeleteRowsUnderRollups(const DeleteExpiredRows& a) {
       " LIMIT " + std::to_string(kRowsPerBatch) + ") x;\n  IF oldest IS NOT NULL THEN\n" +
       "  upto := CASE WHEN found < " + std::to_string(kRowsPerBatch) + " THEN " + cutoff + " ELSE least(" +
       grid.NextAfter("upto") + ", " + cutoff + ") END;\n";
+  // What lies beyond is another partition's, whose rows still count.
+  if (bounds.to.finite()) body += "  upto := least(upto, " + LiteralSql(bounds.to, key_) + ");\n";
+  if (table_.feed) body += "  " + ExpectFed("'-infinity'", "upto") + "  " + Gone("upto") + ";\n";
   for (const RollupSql& sql : made) {
     body += sql.BeforeDelete(leaf, a.leaf.oid, bounds, !is_default,
                              sql.enabled() && policy_.retention && policy_.retention->after_rollup);

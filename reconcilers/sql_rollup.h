@@ -31,8 +31,9 @@ class RollupWriter : public SqlWriter {
   void SealRollups(const TableRef& partition, const Range& range);
   // It is back.
   void UnsealRollups(Oid oid, const Range& range);
-  // Of the table of a rollup: buckets before it go, and are not made again.
-  void NoteGone(const std::string& before);
+  // Of the table of a rollup: its buckets go, and are not made again.
+  void NoteGone(const Range& range);
+  std::string Gone(const std::string& before) const;
   // Those of the range are back, and what changed meanwhile is computed.
   void NoteBack(const Range& range);
   // Nobody knows what was done to its rows, or to the rollup, while it was away.
@@ -51,6 +52,7 @@ class RollupWriter : public SqlWriter {
   const RollupState& StateOf(const std::string& name) const;
   RollupSql For(const std::string& name) const;
   void ForgetFed(const RollupState& state);
+  std::string ExpectFed(const std::string& from, const std::string& to) const;
   // Names still mean the tables that the plan saw.
   void ExpectTables(const std::string& name);
 };

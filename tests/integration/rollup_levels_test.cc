@@ -359,6 +359,22 @@ TEST_F(LevelsOfLastingRows, AnotherGranularityLosesNoLateRow) {
   }
 }
 
+// Each partition's rows count until they go, whatever the cutoff is.
+TEST_F(Levels, RowsDeletedFromSeveralPartitionsCountOnce) {
+  policy_.retention.reset();
+  ASSERT_EQ(TroubleWith(Run(At("2026-05-01T00:00:00Z"))), "");
+  Insert("2026-05-01", "2026-07-15 11:59", "47 min");
+  policy_.partitioning.state = Partitioning::State::kDisabled;
+  policy_.retention = Keep("20d");
+  for (const char* at : {"2026-06-10T00:00:00Z", "2026-06-22T12:00:00Z", "2026-07-17T12:00:00Z"}) {
+    ASSERT_EQ(TroubleWith(Run(At(at))), "") << at;
+    for (const char* name : {"hourly", "daily", "sites"}) EXPECT_EQ(WrongLive(name), "0") << name << at;
+  }
+  ASSERT_EQ(TroubleWith(Run(At("2026-07-18T12:00:00Z"))), "");
+  for (const char* name : {"hourly", "daily", "sites"}) EXPECT_EQ(Wrong(name), "0") << name;
+  EXPECT_EQ(database_->Value("SELECT min(ts) >= '2026-06-27' FROM points"), "t");
+}
+
 TEST_F(Levels, BucketsThatDivideNoPeriodHoldNothingUp) {
   policy_.retention = Keep("80d");
   policy_.rollups.resize(1);

@@ -363,7 +363,10 @@ TEST_F(RollupsOf, WhatSomebodyBreaksIsMended) {
   ASSERT_EQ(TroubleWith(Run()), "");
   for (const char* breakage :
        {"DROP TRIGGER partition_controller_hourly_i ON telemetry_points",
-        "ALTER TABLE telemetry_points DISABLE TRIGGER partition_controller_hourly_d"}) {
+        "ALTER TABLE telemetry_points DISABLE TRIGGER partition_controller_hourly_d",
+        "DO $$ BEGIN EXECUTE format('CREATE OR REPLACE FUNCTION partition_controller.%I() RETURNS trigger "
+        "LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $f$BEGIN RETURN NULL; "
+        "END$f$', 'mark_' || (SELECT suffix FROM partition_controller.rollups)); END $$"}) {
     database_->Sql(breakage);
     Insert("2026-05-20 10:30+00", R"({"x": 2})");
     database_->Sql("DELETE FROM telemetry_points WHERE ts BETWEEN '2026-06-10' AND '2026-06-12'");
@@ -854,6 +857,32 @@ TEST_F(RollupsOf, ADimensionIsRenamed) {
       "INSERT INTO telemetry_points (id, message_id, device, ts, metrics) SELECT 'x', 'x', device_id, "
       "'2026-07-10 "
       "00:00+00', '{}' FROM devices LIMIT 1");
+}
+
+// Its rows pass no trigger, and PostgreSQL fails whoever writes to it.
+TEST_F(RollupsOf, AForeignTableIsAttached) {
+  database_->Sql(
+      "CREATE TABLE loose (device_id text, ts timestamptz NOT NULL, metrics jsonb) PARTITION BY RANGE (ts); "
+      "CREATE INDEX ON loose (device_id, ts); CREATE INDEX ON loose (ts)");
+  policy_ = PolicyFor("loose");
+  policy_.rollups = {Hourly()};
+  policy_.rollups[0].table = "loose_hourly";
+  ASSERT_EQ(TroubleWith(Run()), "");
+  database_->Sql(
+      "CREATE TABLE elsewhere (device_id text, ts timestamptz NOT NULL, metrics jsonb); CREATE EXTENSION "
+      "postgres_fdw; DO $$ BEGIN EXECUTE format('CREATE SERVER loop FOREIGN DATA WRAPPER postgres_fdw "
+      "OPTIONS "
+      "(host %L, port %L, dbname %L)', split_part(current_setting('unix_socket_directories'), ',', 1), "
+      "current_setting('port'), current_database()); EXECUTE format('CREATE USER MAPPING FOR CURRENT_USER "
+      "SERVER loop OPTIONS (user %L, password_required ''false'')', current_user); END $$; CREATE FOREIGN "
+      "TABLE loose_far PARTITION OF loose FOR VALUES FROM ('2020-01-01+00') TO ('2021-01-01+00') SERVER loop "
+      "OPTIONS (table_name 'elsewhere')");
+  EXPECT_THAT(TroubleWith(Run()), HasSubstr("\"loose_far\" is a foreign table"));
+  database_->Sql("INSERT INTO loose VALUES ('a', '2020-05-01', '{}'), ('a', '2026-07-10', '{}')");
+  EXPECT_EQ(database_->Number("SELECT count(*) FROM elsewhere"), 1);
+  database_->Sql("ALTER TABLE loose DETACH PARTITION loose_far");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(database_->Number("SELECT count(*) FROM pg_trigger WHERE tgrelid = 'loose'::regclass"), 4);
 }
 
 TEST_F(RollupsOf, DimensionsThatNoIndexHolds) {

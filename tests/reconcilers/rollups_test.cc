@@ -407,6 +407,16 @@ TEST_F(PlanOfRollups, WhatCannotChangeIsRefused) {
   EXPECT_EQ(plan.refusals[0].code, "RollupChanged");
 }
 
+TEST_F(PlanOfRollups, AreStoppedWhereTheyWouldFailWriters) {
+  Kept();
+  world_.table().partitions.at(0).kind = Partition::Kind::kForeign;
+  const Plan plan = world_.MakePlan();
+  ASSERT_THAT(KindsOf(plan), ElementsAre("stop_rollup"));
+  EXPECT_FALSE(std::get<StopRollup>(plan.steps[0].action).forget);
+  ASSERT_EQ(plan.refusals.size(), 1U);
+  EXPECT_EQ(plan.refusals[0].code, "RollupSourceUnfit");
+}
+
 TEST_F(PlanOfRollups, AreStoppedWhereThePolicySaysSo) {
   Kept();
   world_.policy().rollups[0].enabled = false;
