@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "controller/manual.h"
 #include "controller/one_shot.h"
+#include "controller/saved_catalogs.h"
 #include "reconcilers/explain.h"
 #include "reconcilers/rollup_tables.h"
 #include "reconcilers/sql.h"
@@ -45,10 +47,17 @@ int ShowPlan(const Options& options, const Surroundings& around) {
   Verdict verdict;
   nlohmann::ordered_json array = nlohmann::ordered_json::array();
   bool first = true;
+  std::optional<std::vector<SavedCatalog>> saved;
+  if (!options.catalog.empty() && !(saved = LoadCatalogs(options, around))) return 1;
   for (const Policy& policy : WithRollupTables(*policies)) {
     Situation seen;
-    const auto look = [&](Session& session) { seen = LookAt(session, policy, conduct); };
-    if (!WithSession(policy, sessions, around, look)) {
+    if (saved) {
+      const SavedCatalog* found = FindOrComplain(*saved, policy, options, around);
+      if (found != nullptr) seen = LookAt(*found, policy, conduct);
+      verdict.error = verdict.error || found == nullptr;
+      if (found == nullptr) continue;
+    } else if (!WithSession(policy, sessions, around,
+                            [&](Session& session) { seen = LookAt(session, policy, conduct); })) {
       verdict.error = true;
       continue;
     }
@@ -118,6 +127,19 @@ int RunCommand(const Options& options, const Surroundings& around) {
       return MigrateAll(options, around);
     case Command::kUnconvert:
       return Unconvert(options, around);
+    case Command::kCatalog:
+      return SaveCatalog(options, around);
+    case Command::kSimulate:
+      return ShowSimulation(options, around);
+    case Command::kDoctor:
+      return RunDoctor(options, around);
+    case Command::kCompletion:
+      around.out << (options.shell == "zsh" ? ZshCompletion(DescribeCommandLine())
+                                            : BashCompletion(DescribeCommandLine()));
+      return 0;
+    case Command::kMan:
+      around.out << ManualPage(DescribeCommandLine());
+      return 0;
     case Command::kVersion:
       around.out << "partition-controller " << PC_VERSION << "\n";
       return 0;

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <map>
 #include <sstream>
+#include <tuple>
 
+#include "controller/manual.h"
 #include "crd/spelling.h"
 
 namespace partition_controller {
@@ -46,7 +48,29 @@ class Parser {
     AddRun();
     AddMigrate();
     AddUnconvert();
-    Add(Command::kVersion, "version", "Print the version", "Exit codes:\n  0\n");
+    AddCatalog();
+    AddSimulate();
+    AddDoctor();
+    AddCompletion();
+    Add(Command::kMan, "man", "Print the manual page, for man",
+        "Exit codes:\n  0\n\n"
+        "Examples:\n  partition-controller man > partition-controller.1\n  man ./partition-controller.1\n");
+    Add(Command::kVersion, "version", "Print the version",
+        "Exit codes:\n  0\n\nExamples:\n  partition-controller version\n");
+  }
+
+  CommandLine Describe() const {
+    CommandLine line{kProgram, app_.get_description(), OptionsOf(app_), {}};
+    // In the order of --help, which is that of their being added.
+    for (const CLI::App* sub : app_.get_subcommands([](const CLI::App*) { return true; })) {
+      CommandLine::Command& command = line.commands.emplace_back();
+      command.name = sub->get_name();
+      command.description = sub->get_description();
+      command.footer = sub->get_footer();
+      command.options = OptionsOf(*sub);
+      if (command.name == "completion") command.words = Shells();
+    }
+    return line;
   }
 
   ParsedOptions Parse(const std::vector<std::string>& arguments) {
@@ -65,6 +89,38 @@ class Parser {
   }
 
  private:
+  static std::vector<std::string> Shells() { return {"bash", "zsh"}; }
+
+  static std::vector<CommandLine::Option> OptionsOf(const CLI::App& app) {
+    std::vector<CommandLine::Option> options;
+    for (const CLI::Option* known : app.get_options()) {
+      if (known->get_lnames().empty()) continue;  // a word, not an option
+      CommandLine::Option& option = options.emplace_back();
+      for (const std::string& name : known->get_snames()) option.names.push_back("-" + name);
+      for (const std::string& name : known->get_lnames()) option.names.push_back("--" + name);
+      option.description = known->get_description();
+      option.required = known->get_required();
+      if (known->get_expected_max() == 0) continue;
+      // "FORMAT:{text,json}"
+      const std::string type = known->get_type_name();
+      option.value = type.substr(0, type.find(':'));
+      const std::size_t open = type.find('{');
+      if (open == std::string::npos) continue;
+      std::istringstream choices(type.substr(open + 1, type.find('}') - open - 1));
+      for (std::string choice; std::getline(choices, choice, ',');) option.choices.push_back(choice);
+    }
+    return options;
+  }
+
+  void AddCompletion() {
+    CLI::App* sub = Add(Command::kCompletion, "completion", "Print a script that completes the command line",
+                        "Exit codes:\n  0\n\n"
+                        "Examples:\n"
+                        "  source <(partition-controller completion bash)\n"
+                        "  partition-controller completion zsh > ~/.zfunc/_partition-controller\n");
+    sub->add_option("shell", options_.shell, "bash or zsh")->required()->check(CLI::IsMember(Shells()));
+  }
+
   CLI::App* Add(Command command, const std::string& name, const std::string& what,
                 const std::string& footer) {
     CLI::App* sub = app_.add_subcommand(name, what);
@@ -119,6 +175,7 @@ class Parser {
         ->type_name("FORMAT")
         ->check(CLI::IsMember({"text", "json", "sql"}));
     AddNow(sub);
+    AddCatalogFile(sub);
     AddAcknowledge(sub);
     AddColour(sub);
   }
@@ -197,6 +254,72 @@ class Parser {
     AddColour(sub);
   }
 
+  CLI::Option* AddCatalogFile(CLI::App* sub) {
+    return sub
+        ->add_option("--catalog", options_.catalog,
+                     "Look into this file, which `catalog` wrote, and not at the database")
+        ->type_name("FILE");
+  }
+
+  void AddCatalog() {
+    CLI::App* sub = Add(Command::kCatalog, "catalog", "Save what the controller sees of the tables",
+                        "No rows are in it, but names, bounds, sizes, privileges and definitions.\n\n"
+                        "Exit codes:\n  0 done, 1 error\n\n"
+                        "Examples:\n"
+                        "  partition-controller catalog --spec policy.yaml > catalog.json\n"
+                        "  partition-controller plan --spec policy.yaml --catalog catalog.json\n");
+    AddSpec(sub);
+    sub->add_option("-o,--output", output_, "json")->type_name("FORMAT")->check(CLI::IsMember({"json"}));
+    sub->add_option("--now", now_, "Count the default partitions' rows as a plan for then needs it")
+        ->type_name("RFC3339");
+  }
+
+  void AddSimulate() {
+    CLI::App* sub =
+        Add(Command::kSimulate, "simulate", "Print what years of reconciling would make and drop",
+            "The first run is at --from, on the tables as they are. Growth on disk is taken to stay as it\n"
+            "was in the last whole periods. Nothing is changed.\n\n"
+            "Exit codes:\n  0 done, 1 error\n\n"
+            "Examples:\n"
+            "  partition-controller simulate --spec policy.yaml --to 2030-01-01T00:00:00Z\n"
+            "  partition-controller simulate --spec policy.yaml --catalog catalog.json \\\n"
+            "    --from 2027-01-01T00:00:00Z --to 2030-01-01T00:00:00Z -o svg > disk.svg\n");
+    AddSpec(sub);
+    sub->add_option("--from", from_, "The first run; by default when the database or --catalog was read")
+        ->type_name("RFC3339");
+    sub->add_option("--to", to_, "The end, at most 50 years later")->type_name("RFC3339")->required();
+    sub->add_option("--every", every_,
+                    "From one run to the next, as of `apply` in a cron job (1d, 1mo); by default there is a "
+                    "run whenever something is due")
+        ->type_name("DURATION");
+    AddCatalogFile(sub);
+    sub->add_option("-o,--output", output_, "text, json, or svg (a picture)")
+        ->type_name("FORMAT")
+        ->check(CLI::IsMember({"text", "json", "svg"}));
+    AddColour(sub);
+  }
+
+  void AddDoctor() {
+    CLI::App* sub =
+        Add(Command::kDoctor, "doctor", "Find what is wrong with partitioned tables, and say what mends it",
+            "Looks at the policies' tables, or with --connection-env at all that are partitioned by time,\n"
+            "and proposes policies for those that have none. Nothing is changed.\n\n"
+            "Exit codes:\n  0 nothing found, 2 findings, 1 error\n\n"
+            "Examples:\n"
+            "  partition-controller doctor --spec policy.yaml\n"
+            "  partition-controller doctor --connection-env DATABASE_URL\n"
+            "  partition-controller doctor --connection-env DATABASE_URL -o yaml > policies.yaml\n");
+    CLI::Option* spec = AddSpec(sub)->required(false);
+    sub->add_option("--connection-env", options_.connection_env,
+                    "The environment variable that holds the connection string of a whole database")
+        ->type_name("NAME")
+        ->excludes(spec);
+    sub->add_option("-o,--output", output_, "text, json, or yaml (only the proposed policies)")
+        ->type_name("FORMAT")
+        ->check(CLI::IsMember({"text", "json", "yaml"}));
+    AddColour(sub);
+  }
+
   static ParsedOptions Failure(const std::string& message) {
     return {
         std::nullopt, 1, "",
@@ -243,21 +366,37 @@ class Parser {
 
   ParsedOptions Convert() {
     options_.command = commands_.at(app_.get_subcommands().front());
-    if (!now_.empty()) {
-      options_.now = ParseInstant(now_);
-      if (!options_.now) {
-        return Failure("--now: '" + now_ + "' is not a time; expected RFC 3339, as in 2027-01-01T00:00:00Z");
+    for (const auto& [name, text, instant] :
+         {std::tuple("--now", &now_, &options_.now), std::tuple("--from", &from_, &options_.from),
+          std::tuple("--to", &to_, &options_.to)}) {
+      if (text->empty()) continue;
+      *instant = ParseInstant(*text);
+      if (!*instant) {
+        return Failure(std::string(name) + ": '" + *text +
+                       "' is not a time; expected RFC 3339, as in 2027-01-01T00:00:00Z");
+      }
+    }
+    if (!every_.empty()) {
+      options_.every = ParseCalendarDuration(every_);
+      if (!options_.every || options_.every->count == 0) {
+        return Failure("--every: '" + every_ +
+                       "' is not a duration; expected a number and h, d, w, mo or y, as in 1mo");
       }
     }
     if (options_.command == Command::kRun && options_.kubernetes == !options_.specs.empty()) {
       return Failure(options_.kubernetes ? "--spec and --kubernetes exclude each other"
                                          : "run needs --spec PATH or --kubernetes");
     }
+    if (options_.command == Command::kDoctor && options_.specs.empty() && options_.connection_env.empty()) {
+      return Failure("doctor needs --spec PATH or --connection-env NAME");
+    }
     if (!IsListenAddress(options_.listen)) {
       return Failure("--listen: '" + options_.listen +
                      "' is not ADDR:PORT; expected as in 127.0.0.1:8080 or [::]:8080");
     }
     if (output_ == "json") options_.output = Options::Output::kJson;
+    if (output_ == "yaml") options_.output = Options::Output::kYaml;
+    if (output_ == "svg") options_.output = Options::Output::kSvg;
     if (output_ == "sql") options_.output = Options::Output::kSql;
     if (colour_ == "always") options_.colour = Options::Colour::kAlways;
     if (colour_ == "never") options_.colour = Options::Colour::kNever;
@@ -270,12 +409,17 @@ class Parser {
   std::map<const CLI::App*, Command> commands_;
   Options options_;
   std::string now_;
+  std::string from_;
+  std::string to_;
+  std::string every_;
   std::string output_ = "text";
   std::string colour_ = "auto";
   std::string log_level_ = "info";
 };
 
 }  // namespace
+
+CommandLine DescribeCommandLine() { return Parser().Describe(); }
 
 ParsedOptions ParseOptions(const std::vector<std::string>& arguments) { return Parser().Parse(arguments); }
 

@@ -219,6 +219,14 @@ struct Catalog {
   bool operator==(const Catalog&) const = default;
 };
 
+// What a table takes on disk: with its indexes, its TOAST table and, of one that
+// is partitioned itself, its partitions.
+struct RelationSize {
+  Oid oid = 0;
+  std::int64_t bytes = 0;
+  bool operator==(const RelationSize&) const = default;
+};
+
 // timestamptz, timestamp or date; nothing for another type.
 std::optional<KeyType> KeyTypeOf(const std::string& column_type);
 

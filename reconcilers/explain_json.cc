@@ -1,10 +1,8 @@
 // A plan as JSON.
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "crd/text.h"
 #include "reconcilers/explain.h"
 #include "reconcilers/explaining.h"
 
@@ -12,18 +10,6 @@ namespace partition_controller {
 namespace {
 
 using nlohmann::ordered_json;
-
-// JSON must be UTF-8; a database with the encoding SQL_ASCII need not be.
-std::string Utf8(std::string_view text) {
-  std::string valid;
-  while (!text.empty()) {
-    char32_t character = 0;
-    const std::size_t length = FirstCharacter(text, &character);
-    valid += length == 0 ? "\uFFFD" : text.substr(0, length);
-    text.remove_prefix(std::max<std::size_t>(1, length));
-  }
-  return valid;
-}
 
 ordered_json OrNull(const std::optional<Instant>& instant) {
   return instant ? ordered_json(ToString(*instant)) : ordered_json();

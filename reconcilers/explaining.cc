@@ -1,5 +1,9 @@
 #include "reconcilers/explaining.h"
 
+#include <algorithm>
+#include <iterator>
+
+#include "crd/text.h"
 #include "reconcilers/quote.h"
 
 namespace partition_controller {
@@ -33,6 +37,34 @@ std::string FateOfNewRows(const Policy& policy, const Table& table, const Outloo
     }
   }
   return "they go to the default partition";
+}
+
+std::string Utf8(std::string_view text) {
+  std::string valid;
+  while (!text.empty()) {
+    char32_t character = 0;
+    const std::size_t length = FirstCharacter(text, &character);
+    valid += length == 0 ? "\uFFFD" : text.substr(0, length);
+    text.remove_prefix(std::max<std::size_t>(1, length));
+  }
+  return valid;
+}
+
+std::string BytesText(std::int64_t bytes) {
+  constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+  if (bytes < 1'024) return std::to_string(bytes) + " B";
+  std::size_t unit = 0;
+  // In tenths, and without floating point, so that it is the same everywhere.
+  std::int64_t tenths = bytes;
+  while (tenths >= 1'024 && unit + 2 < std::size(kUnits)) {
+    if (tenths < std::int64_t{1'024} * 1'024) break;
+    tenths /= 1'024;
+    ++unit;
+  }
+  tenths = (tenths * 10 + 512) / 1'024;
+  ++unit;
+  const std::string whole = std::to_string(tenths / 10);
+  return (tenths < 1'000 ? whole + '.' + std::to_string(tenths % 10) : whole) + ' ' + kUnits[unit];
 }
 
 std::string ServerVersion(int version) {

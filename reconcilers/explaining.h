@@ -3,7 +3,9 @@
 #ifndef PARTITION_CONTROLLER_RECONCILERS_EXPLAINING_H_
 #define PARTITION_CONTROLLER_RECONCILERS_EXPLAINING_H_
 
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "reconcilers/plan.h"
@@ -20,6 +22,13 @@ std::vector<std::vector<Lock>> LocksOfSteps(const Plan& plan, const Policy& poli
 // What happens to new rows while no partition holds the present: "inserting
 // them fails".
 std::string FateOfNewRows(const Policy& policy, const Table& table, const Outlook& outlook);
+
+// `text` with what is no UTF-8 replaced, as JSON and XML need it: a database with
+// the encoding SQL_ASCII may hold anything.
+std::string Utf8(std::string_view text);
+
+// "12.3 GiB"; three digits at least where there are as many.
+std::string BytesText(std::int64_t bytes);
 
 // "15.13", of server_version_num.
 std::string ServerVersion(int version);

@@ -228,6 +228,19 @@ Plan MakePlan(const Policy& policy, const Catalog& catalog, const Now& now, cons
   return std::move(planning.plan);
 }
 
+void RecordKeeper(const Policy& policy, const Server& server, const Plan& plan, Table* table) {
+  if (!table->ownership) table->ownership.emplace();
+  Ownership& keeper = *table->ownership;
+  keeper.table = table->oid;
+  keeper.policy_namespace = policy.name_space;
+  keeper.policy_name = policy.name;
+  keeper.table_owner = table->owner;
+  keeper.database = server.database;
+  keeper.system_identifier = server.system_identifier;
+  keeper.term = std::max<std::int64_t>(1, keeper.term);
+  if (plan.agrees) keeper.agreed = plan.agrees;
+}
+
 Plan MakeFarewell(const Policy& policy, const Catalog& catalog, const Now& now) {
   Planning planning(policy, catalog, now);
   // Another table by now, or another policy's: nothing of ours is on it.

@@ -112,6 +112,10 @@ inline bool Rests(const Policy& policy) { return policy.feeder && !policy.feeder
 Plan MakePlan(const Policy& policy, const Catalog& catalog, const Now& now,
               const std::string& acknowledged = "");
 
+// What the bookkeeping records once a plan was carried out, or had nothing to do:
+// the policy keeps the table, under what the plan agrees to.
+void RecordKeeper(const Policy& policy, const Server& server, const Plan& plan, Table* table);
+
 // What must not stay half done when the policy is deleted: rows that are on
 // their way arrive, and a conversion that has not swapped the tables is undone.
 Plan MakeFarewell(const Policy& policy, const Catalog& catalog, const Now& now);

@@ -238,6 +238,35 @@ TEST_F(CommandsTest, AMissingConnectionIsNamed) {
   }
 }
 
+TEST_F(CommandsTest, ASavedCatalogGivesThePlanOfTheDatabase) {
+  EXPECT_EQ(Run(Command::kPlan), 2);
+  const std::string plan = out_.str();
+  EXPECT_EQ(Run(Command::kCatalog), 0);
+  const TempFolder elsewhere;
+  options_.catalog = elsewhere.Write("catalog.json", out_.str());
+  database_.ForgetJournal();
+  EXPECT_EQ(Run(Command::kPlan), 2);
+  EXPECT_EQ(out_.str(), plan);
+  EXPECT_TRUE(database_.journal().empty());
+  Write("alarms");
+  EXPECT_EQ(Run(Command::kPlan), 1);
+  EXPECT_THAT(err_.str(), HasSubstr("edgewatch/alarms: "));
+  EXPECT_THAT(err_.str(), HasSubstr("holds nothing of this policy"));
+  options_.catalog = elsewhere.File("missing.json");
+  EXPECT_EQ(Run(Command::kPlan), 1);
+  EXPECT_THAT(err_.str(), HasSubstr("missing.json: cannot be read: No such file"));
+}
+
+TEST_F(CommandsTest, HalfACatalogIsNone) {
+  Write("alarms");
+  database_.before = [](const std::string& what) {
+    if (what == "read points") throw DatabaseError(DatabaseError::Kind::kOther, "", "no luck");
+  };
+  EXPECT_EQ(Run(Command::kCatalog), 1);
+  EXPECT_EQ(out_.str(), "");
+  EXPECT_THAT(err_.str(), HasSubstr("edgewatch/points: no luck"));
+}
+
 TEST_F(CommandsTest, VersionIsOneLine) {
   EXPECT_EQ(Run(Command::kVersion), 0);
   EXPECT_EQ(out_.str(), "partition-controller " PC_VERSION "\n");

@@ -75,6 +75,29 @@ TEST(OptionsTest, UsageErrorsAreExitOneAndSuggestWhatWasMeant) {
   EXPECT_THAT(ErrorOf({"validate", "--spec", "a", "--acknowledge", "x"}), HasSubstr("--acknowledge"));
 }
 
+TEST(OptionsTest, SimulateTakesASpanAndDoctorADatabase) {
+  const Options simulate =
+      Parsed({"simulate", "--spec", "a", "--from", "2027-01-01T00:00:00Z", "--to", "2028-01-01T00:00:00Z",
+              "--every", "1mo", "--catalog", "c.json", "-o", "svg"});
+  EXPECT_EQ(simulate.command, Command::kSimulate);
+  EXPECT_EQ(simulate.from, ParseInstant("2027-01-01T00:00:00Z"));
+  EXPECT_EQ(simulate.to, ParseInstant("2028-01-01T00:00:00Z"));
+  EXPECT_EQ(simulate.every, ParseCalendarDuration("1mo"));
+  EXPECT_EQ(simulate.catalog, "c.json");
+  EXPECT_EQ(simulate.output, Options::Output::kSvg);
+  EXPECT_THAT(ErrorOf({"simulate", "--spec", "a"}), HasSubstr("--to"));
+  EXPECT_THAT(ErrorOf({"simulate", "--spec", "a", "--to", "2028"}), HasSubstr("--to: '2028' is not a time"));
+  EXPECT_THAT(ErrorOf({"simulate", "--spec", "a", "--to", "2028-01-01T00:00:00Z", "--every", "0d"}),
+              HasSubstr("--every: '0d' is not a duration"));
+  EXPECT_EQ(Parsed({"doctor", "--connection-env", "DATABASE_URL"}).connection_env, "DATABASE_URL");
+  EXPECT_EQ(Parsed({"doctor", "--spec", "a", "-o", "yaml"}).output, Options::Output::kYaml);
+  EXPECT_THAT(ErrorOf({"doctor"}), HasSubstr("doctor needs --spec PATH or --connection-env NAME"));
+  EXPECT_THAT(ErrorOf({"doctor", "--spec", "a", "--connection-env", "B"}), HasSubstr("excludes"));
+  EXPECT_EQ(Parsed({"completion", "zsh"}).shell, "zsh");
+  EXPECT_THAT(ErrorOf({"completion", "fish"}), HasSubstr("fish"));
+  EXPECT_THAT(ErrorOf({"catalog", "--spec", "a", "-o", "text"}), HasSubstr("text"));
+}
+
 TEST(OptionsTest, EveryErrorNamesTheWayToHelp) {
   EXPECT_THAT(ErrorOf({"frobnicate"}), HasSubstr("partition-controller --help"));
 }
@@ -84,16 +107,16 @@ TEST(OptionsTest, HelpListsTheCommandsThatExistAndNoOthers) {
   EXPECT_FALSE(help.options);
   EXPECT_EQ(help.exit_code, 0);
   EXPECT_EQ(help.err, "");
-  for (const char* command : {"validate", "plan", "apply", "run", "migrate", "unconvert", "version"}) {
-    EXPECT_THAT(help.out, HasSubstr(command));
+  for (const char* command : {"validate", "plan", "apply", "run", "migrate", "unconvert", "catalog",
+                              "simulate", "doctor", "completion", "man", "version"}) {
+    EXPECT_THAT(help.out, HasSubstr(std::string("\n  ") + command + " "));
   }
-  for (const char* later : {"simulate", "catalog", "doctor", "kubernetes"}) {
-    EXPECT_THAT(help.out, Not(HasSubstr(later)));
-  }
+  EXPECT_THAT(help.out, Not(HasSubstr("kubernetes")));
 }
 
 TEST(OptionsTest, EveryCommandHasExamplesAndExitCodes) {
-  for (const char* command : {"validate", "plan", "apply", "run", "migrate", "unconvert"}) {
+  for (const char* command :
+       {"validate", "plan", "apply", "run", "migrate", "unconvert", "catalog", "simulate", "doctor"}) {
     const ParsedOptions help = ParseOptions({command, "--help"});
     EXPECT_EQ(help.exit_code, 0);
     EXPECT_THAT(help.out, HasSubstr(std::string("partition-controller ") + command + " --spec"));

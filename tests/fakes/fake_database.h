@@ -72,12 +72,9 @@ class FakeDatabase {
       Note("record " + policy.table.name);
       const std::lock_guard lock(mutex_);
       Table& table = tables_.at(policy.table.name);
-      if (!table.ownership) {
-        table.ownership = Ownership{table.oid,   policy.name_space, policy.name,
-                                    table.owner, server_.database,  server_.system_identifier,
-                                    1,           clock_.Now(),      std::nullopt};
-      }
-      table.ownership->agreed = plan.agrees;
+      const bool known = table.ownership.has_value();
+      RecordKeeper(policy, server_, plan, &table);
+      if (!known) table.ownership->analyzed_at = clock_.Now();
       return true;
     };
     operations.kept = [this](Session&, const Policy&, const std::string& lease_uid) {
@@ -169,9 +166,8 @@ class FakeDatabase {
         const std::lock_guard lock(mutex_);
         Table& table = tables_.at(policy.table.name);
         Apply(step.action, server_.time, &table);
-        table.ownership = Ownership{table.oid,   policy.name_space, policy.name,
-                                    table.owner, server_.database,  server_.system_identifier,
-                                    1,           clock_.Now(),      plan.agrees};
+        RecordKeeper(policy, server_, plan, &table);
+        table.ownership->analyzed_at = clock_.Now();
       }
       run.steps.push_back({step.action, "success", 0, {}, ""});
       hooks.on_step(run.steps.back(), run.steps.size(), plan.steps.size());

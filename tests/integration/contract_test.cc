@@ -16,8 +16,8 @@
 
 #include "controller/catalog_reader.h"
 #include "controller/postgres.h"
+#include "reconcilers/catalog_json.h"
 #include "reconcilers/quote.h"
-#include "tests/support/catalog_json.h"
 #include "tests/support/edgewatch.h"
 #include "tests/support/live_table.h"
 #include "tests/support/postgres_server.h"

@@ -16,11 +16,11 @@
 #include <sstream>
 
 #include "crd/decode.h"
+#include "reconcilers/catalog_json.h"
 #include "reconcilers/explain.h"
 #include "reconcilers/sql.h"
 #include "reconcilers/status.h"
 #include "reconcilers/zone.h"
-#include "tests/support/catalog_json.h"
 
 namespace partition_controller {
 namespace {

@@ -1,4 +1,4 @@
-#include "tests/support/catalog_json.h"
+#include "reconcilers/catalog_json.h"
 
 #include <gtest/gtest.h>
 
@@ -148,6 +148,49 @@ TEST(CatalogJson, NamesThePlaceOfAMistake) {
             "table.partitions[0].range: e");
   EXPECT_EQ(ErrorOf(R"({"table": {"attributes": [{"replicaIdentity": ""}]}})"),
             "table.attributes[0].replicaIdentity: expected a letter");
+}
+
+std::vector<SavedCatalog> Saved() {
+  return {{"shop", "events", {"public", "events"}, Unusual(), {{2, 1LL << 40}, {3, 7}}},
+          {"shop", "gone", {"public", "gone"}, Catalog{}, {}}};
+}
+
+TEST(SavedCatalogs, SurviveAFile) {
+  EXPECT_EQ(ReadSavedCatalogs(WriteSavedCatalogs(Saved()), "f"), Saved());
+  EXPECT_EQ(ReadSavedCatalogs(WriteSavedCatalogs({}), "f"), std::vector<SavedCatalog>{});
+}
+
+std::string FileErrorOf(const std::string& text) {
+  try {
+    ReadSavedCatalogs(text, "f.json");
+  } catch (const std::invalid_argument& error) {
+    const std::string message = error.what();
+    return message.substr(0, message.find('\n'));
+  }
+  return "no error";
+}
+
+std::string InFile(const std::string& catalogs) {
+  return "{\n  \"kind\": \"PartitionControllerCatalog\",\n  \"version\": 1,\n  \"catalogs\": " + catalogs +
+         "\n}\n";
+}
+
+TEST(SavedCatalogs, MistakesHaveALineAndAColumn) {
+  EXPECT_EQ(FileErrorOf(""), "f.json:1:1: expected JSON");
+  EXPECT_EQ(FileErrorOf("{\n  \"kind\": oops\n}"), "f.json:2:11: expected JSON");
+  EXPECT_EQ(FileErrorOf("[]"), "f.json:1:1: the catalog: expected an object");
+  EXPECT_EQ(FileErrorOf("{\"kind\": \"Pod\"}").substr(0, 54),
+            "f.json:1:2: kind: expected \"kind\": \"PartitionControlle");
+  EXPECT_EQ(FileErrorOf("{\"kind\": \"PartitionControllerCatalog\",\n \"version\": 2}").substr(0, 39),
+            "f.json:2:2: version: expected version 1");
+  EXPECT_EQ(FileErrorOf(InFile("{}")), "f.json:4:3: catalogs: expected a list");
+  EXPECT_EQ(FileErrorOf(InFile("[\n    {}, 7]")), "f.json:5:9: catalogs[1]: expected an object");
+  EXPECT_EQ(FileErrorOf(InFile("[{\n    \"sizes\": [{\"oid\": 1},\n    {\"oid\": -1}]}]")),
+            "f.json:6:6: catalogs[0].sizes[1].oid: expected a number that fits");
+  EXPECT_EQ(FileErrorOf(InFile("[{\"catalog\": {\"table\": {\"columns\": [\"a\\\"\", 12, \"b\"]}}}]")),
+            "f.json:4:58: catalogs[0].catalog.table.columns[1]: expected a text");
+  EXPECT_EQ(FileErrorOf(InFile("[{\"plicy\": \"x\"}]")),
+            "f.json:4:17: catalogs[0].plicy: expected no such key");
 }
 
 }  // namespace

@@ -1,13 +1,13 @@
 // The members of a catalog's structs and their JSON keys.  Internal to
 // catalog_json.cc.
 
-#ifndef PARTITION_CONTROLLER_TESTS_SUPPORT_CATALOG_MEMBERS_H_
-#define PARTITION_CONTROLLER_TESTS_SUPPORT_CATALOG_MEMBERS_H_
+#ifndef PARTITION_CONTROLLER_RECONCILERS_CATALOG_MEMBERS_H_
+#define PARTITION_CONTROLLER_RECONCILERS_CATALOG_MEMBERS_H_
 
 #include <utility>
 #include <vector>
 
-#include "reconcilers/catalog.h"
+#include "reconcilers/catalog_json.h"
 
 namespace partition_controller {
 
@@ -423,6 +423,30 @@ void Members(Io& io, Catalog& c) {
   io("table", table);
 }
 
+template <typename Io>
+void Members(Io& io, RelationSize& s) {
+  auto& [oid, bytes] = s;
+  io("oid", oid);
+  io("bytes", bytes);
+}
+
+template <typename Io>
+void Members(Io& io, TableName& t) {
+  auto& [schema, name] = t;
+  io("schema", schema);
+  io("name", name);
+}
+
+template <typename Io>
+void Members(Io& io, SavedCatalog& s) {
+  auto& [policy_namespace, policy_name, asked_for, catalog, sizes] = s;
+  io("namespace", policy_namespace);
+  io("policy", policy_name);
+  io("askedFor", asked_for);
+  io("catalog", catalog);
+  io("sizes", sizes);
+}
+
 }  // namespace partition_controller
 
-#endif  // PARTITION_CONTROLLER_TESTS_SUPPORT_CATALOG_MEMBERS_H_
+#endif  // PARTITION_CONTROLLER_RECONCILERS_CATALOG_MEMBERS_H_

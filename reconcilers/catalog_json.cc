@@ -1,15 +1,18 @@
-#include "tests/support/catalog_json.h"
+#include "reconcilers/catalog_json.h"
 
+#include <algorithm>
 #include <concepts>
 #include <deque>
+#include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
 #include <utility>
 
+#include "crd/problem.h"
 #include "reconcilers/bounds.h"
-#include "tests/support/catalog_members.h"
+#include "reconcilers/catalog_members.h"
 
 namespace partition_controller {
 namespace {
@@ -116,8 +119,20 @@ ordered_json ToJson(const T& value) {
 
 // Reading.  `place` is the way to the value: "table.partitions[3].range".
 
+// Something else is there than what was expected.
+class Unexpected : public std::invalid_argument {
+ public:
+  Unexpected(std::string place, const std::string& expected)
+      : std::invalid_argument((place.empty() ? "the catalog" : place) + ": expected " + expected),
+        place_(std::move(place)) {}
+  const std::string& place() const { return place_; }
+
+ private:
+  std::string place_;
+};
+
 [[noreturn]] void Fail(const std::string& place, const std::string& expected) {
-  throw std::invalid_argument((place.empty() ? "the catalog" : place) + ": expected " + expected);
+  throw Unexpected(place, expected);
 }
 
 template <typename T>
@@ -227,6 +242,163 @@ void FromJson(const ordered_json& json, const std::string& place, T* value) {
   }
 }
 
+// The file around the catalogs.
+
+constexpr char kKind[] = "PartitionControllerCatalog";
+
+void CheckEnvelope(const ordered_json& json) {
+  if (!json.is_object()) Fail("", "an object");
+  const auto kind = json.find("kind");
+  if (kind == json.end() || *kind != kKind) {
+    Fail(kind == json.end() ? "" : "kind",
+         "\"kind\": \"" + std::string(kKind) + "\", as `partition-controller catalog` writes it");
+  }
+  const auto version = json.find("version");
+  if (version == json.end() || *version != kSavedCatalogVersion) {
+    Fail(version == json.end() ? "" : "version",
+         "version " + std::to_string(kSavedCatalogVersion) +
+             ", the only one that this program reads; save the catalog again with it");
+  }
+  for (const auto& [key, value] : json.items()) {
+    if (key != "kind" && key != "version" && key != "catalogs") Fail(key, "no such key");
+  }
+  if (!json.contains("catalogs")) Fail("", "a list \"catalogs\"");
+}
+
+// Where things stand in the text.  The library keeps no positions, so the text
+// is read once more, up to the place that is looked for.
+
+Position PositionAt(std::string_view text, std::size_t offset) {
+  const std::string_view before = text.substr(0, offset);
+  const auto newline = before.rfind('\n');
+  const std::size_t column = newline == std::string_view::npos ? offset : offset - newline - 1;
+  return {static_cast<int>(std::count(before.begin(), before.end(), '\n')) + 1, static_cast<int>(column) + 1};
+}
+
+// Lets the library read on, and us see how far it has come.
+class Counting {
+ public:
+  using iterator_category = std::input_iterator_tag;
+  using value_type = char;
+  using difference_type = std::ptrdiff_t;
+  using pointer = const char*;
+  using reference = const char&;
+
+  Counting(std::string_view text, std::size_t at, std::size_t* taken) : text_(text), at_(at), taken_(taken) {}
+  reference operator*() const { return text_[at_]; }
+  Counting& operator++() {
+    ++at_;
+    *taken_ = at_;
+    return *this;
+  }
+  Counting operator++(int) {
+    const Counting before = *this;
+    ++*this;
+    return before;
+  }
+  bool operator==(const Counting& other) const { return at_ == other.at_; }
+  bool operator!=(const Counting& other) const { return at_ != other.at_; }
+
+ private:
+  std::string_view text_;
+  std::size_t at_;
+  std::size_t* taken_;
+};
+
+// Stops at `place`: at a member's key, or where a list's item begins.
+class Finder : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  Finder(std::string_view text, std::string place, const std::size_t* taken)
+      : text_(text), place_(std::move(place)), taken_(*taken) {}
+
+  // Its offset; 0 if it was not there.
+  std::size_t found() const { return found_; }
+
+  bool null() override { return Scalar(); }
+  bool boolean(bool) override { return Scalar(); }
+  bool number_integer(number_integer_t) override { return Scalar(); }
+  bool number_unsigned(number_unsigned_t) override { return Scalar(); }
+  bool number_float(number_float_t, const string_t&) override { return Scalar(); }
+  bool string(string_t&) override { return Item(StringStart()); }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(std::size_t) override { return Open(false); }
+  bool start_array(std::size_t) override { return Open(true); }
+  bool end_object() override { return Close(); }
+  bool end_array() override { return Close(); }
+  bool key(string_t& key) override {
+    Level& level = levels_.back();
+    level.path = level.parent.empty() ? key : level.parent + '.' + key;
+    if (level.path != place_) return true;
+    found_ = StringStart();
+    return false;
+  }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override {
+    return false;
+  }
+
+ private:
+  struct Level {
+    std::string parent;
+    bool is_list = false;
+    std::size_t next = 0;
+    std::string path;  // of the value that is read
+  };
+
+  // Notes the way to the value that begins at `start`; false if it is the one.
+  bool Item(std::size_t start) {
+    if (levels_.empty() || !levels_.back().is_list) return true;
+    Level& level = levels_.back();
+    level.path = level.parent + '[' + std::to_string(level.next++) + ']';
+    if (level.path != place_) return true;
+    found_ = start;
+    return false;
+  }
+  // After a number one character more has been taken.
+  bool Scalar() {
+    const auto is_part = [](char c) {
+      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-' || c == '+' || c == '.' || c == 'E';
+    };
+    std::size_t at = taken_ - 1;
+    if (at > 0 && !is_part(text_[at])) --at;
+    while (at > 0 && is_part(text_[at - 1])) --at;
+    return Item(at);
+  }
+  bool Open(bool is_list) {
+    if (!Item(taken_ - 1)) return false;
+    levels_.push_back({levels_.empty() ? "" : levels_.back().path, is_list, 0, ""});
+    return true;
+  }
+  bool Close() {
+    levels_.pop_back();
+    return true;
+  }
+  // Where the string begins whose closing quote has just been taken.
+  std::size_t StringStart() const {
+    std::size_t at = taken_ - 1;
+    while (at > 0) {
+      --at;
+      if (text_[at] != '"') continue;
+      std::size_t escapes = 0;
+      while (escapes < at && text_[at - escapes - 1] == '\\') ++escapes;
+      if (escapes % 2 == 0) break;
+    }
+    return at;
+  }
+
+  std::string_view text_;
+  std::string place_;
+  const std::size_t& taken_;
+  std::vector<Level> levels_;
+  std::size_t found_ = 0;
+};
+
+Position Locate(std::string_view text, const std::string& place) {
+  std::size_t taken = 0;
+  Finder finder(text, place, &taken);
+  nlohmann::json::sax_parse(Counting(text, 0, &taken), Counting(text, text.size(), &taken), &finder);
+  return PositionAt(text, finder.found());
+}
+
 }  // namespace
 
 ordered_json CatalogToJson(const Catalog& catalog) {
@@ -240,6 +412,38 @@ Catalog CatalogFromJson(const ordered_json& json) {
   FromJson(json, "", &catalog);
   if (catalog.table) Imply(Way::kExpand, &*catalog.table);
   return catalog;
+}
+
+std::string WriteSavedCatalogs(const std::vector<SavedCatalog>& catalogs) {
+  ordered_json file;
+  file["kind"] = kKind;
+  file["version"] = kSavedCatalogVersion;
+  file["catalogs"] = ordered_json::array();
+  for (SavedCatalog saved : catalogs) {
+    if (saved.catalog.table) Imply(Way::kShrink, &*saved.catalog.table);
+    file["catalogs"].push_back(ToJson(saved));
+  }
+  // A name that is no UTF-8 is shown as well as it can be.
+  return file.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+}
+
+std::vector<SavedCatalog> ReadSavedCatalogs(std::string_view text, const std::string& file) {
+  std::vector<SavedCatalog> catalogs;
+  try {
+    const ordered_json json = ordered_json::parse(text);
+    CheckEnvelope(json);
+    ListFromJson(json.at("catalogs"), "catalogs", &catalogs);
+  } catch (const ordered_json::parse_error& error) {
+    const std::size_t at = std::min(std::max<std::size_t>(error.byte, 1), text.size() + 1);
+    throw std::invalid_argument(Render({file, "", PositionAt(text, at - 1), "expected JSON"}, text));
+  } catch (const Unexpected& unexpected) {
+    throw std::invalid_argument(
+        Render({file, unexpected.place(), Locate(text, unexpected.place()), unexpected.what()}, text));
+  }
+  for (SavedCatalog& saved : catalogs) {
+    if (saved.catalog.table) Imply(Way::kExpand, &*saved.catalog.table);
+  }
+  return catalogs;
 }
 
 }  // namespace partition_controller

@@ -1,0 +1,187 @@
+#include "reconcilers/doctor.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "crd/decode.h"
+#include "reconcilers/zone.h"
+
+namespace partition_controller {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+Instant At(const char* text) { return ParseInstant(text).value(); }
+
+Partition Months(const char* from, const char* to, const std::string& name) {
+  Partition partition;
+  partition.schema = "public";
+  partition.name = name;
+  partition.range = Range::Between(At(from), At(to));
+  return partition;
+}
+
+// October to December 2026, on the first of November, as nobody can find fault with.
+Examined Healthy() {
+  Examined examined;
+  examined.server.time = At("2026-11-01T00:00:00Z");
+  examined.time_zone = "UTC";
+  ExaminedTable& table = examined.tables.emplace_back();
+  table.oid = 1;
+  table.schema = "public";
+  table.name = "points";
+  table.key_column = "ts";
+  table.key_type = "timestamp with time zone";
+  table.has_time_index = true;
+  table.kept_by = "default/points";
+  table.partitions = {Months("2026-10-01T00:00:00Z", "2026-11-01T00:00:00Z", "points_10"),
+                      Months("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z", "points_11"),
+                      Months("2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z", "points_12")};
+  return examined;
+}
+
+std::vector<std::string> CodesOf(const Examined& examined) {
+  std::vector<std::string> codes;
+  for (const Finding& finding : Examine(examined, {})) codes.push_back(finding.code);
+  return codes;
+}
+
+std::vector<std::string> CodesWith(const std::string& statement, std::int64_t calls = 1) {
+  Examined examined = Healthy();
+  examined.statements = {{statement, calls, 12.5, "app"}};
+  return CodesOf(examined);
+}
+
+TEST(Doctor, NothingIsFoundWhereNothingIs) {
+  EXPECT_THAT(CodesOf(Healthy()), IsEmpty());
+  EXPECT_EQ(FindingsText({}, false), "Nothing found.\n");
+}
+
+TEST(Doctor, TheEndOfAPartitionIsNotInIt) {
+  Examined examined = Healthy();
+  examined.server.time = At("2026-12-31T23:59:59Z");
+  EXPECT_THAT(CodesOf(examined), ElementsAre("NothingAhead"));
+  examined.server.time = At("2027-01-01T00:00:00Z");
+  EXPECT_THAT(CodesOf(examined), ElementsAre("NowUncovered"));
+}
+
+TEST(Doctor, DeletesByCtidAreOfTheTableItself) {
+  EXPECT_THAT(CodesWith("DELETE FROM points WHERE ctid IN (SELECT ctid FROM points WHERE ts < $1 LIMIT $2)"),
+              ElementsAre("DeletesByCtid"));
+  EXPECT_THAT(CodesWith("with x as (select ctid from \"public\".\"points\")\n delete\n  FROM  "
+                        "\"public\".\"points\" where ctid = any (select ctid from x)"),
+              ElementsAre("DeletesByCtid"));
+  // One leaf; with the leaf's oid; another table.
+  EXPECT_THAT(CodesWith("DELETE FROM ONLY points WHERE ctid = $1 AND ts < $2"), IsEmpty());
+  EXPECT_THAT(
+      CodesWith("DELETE FROM points WHERE (tableoid, ctid) IN (SELECT tableoid, ctid FROM points WHERE "
+                "ts < $1)"),
+      Not(testing::Contains("DeletesByCtid")));
+  EXPECT_THAT(CodesWith("DELETE FROM points_10 WHERE ctid IN (SELECT ctid FROM points_10)"), IsEmpty());
+  EXPECT_THAT(CodesWith("DELETE FROM other.points WHERE ctid = $1 AND ts < now()"), IsEmpty());
+}
+
+TEST(Doctor, WhatPrunesIsNoFinding) {
+  EXPECT_THAT(CodesWith("SELECT avg(v) FROM points WHERE device = $1"), ElementsAre("NotPruned"));
+  EXPECT_THAT(CodesWith("SELECT max(ts) FROM points"), ElementsAre("NotPruned"));
+  EXPECT_THAT(CodesWith("SELECT avg(v) FROM points WHERE device = $1 AND ts >= $2"), IsEmpty());
+  EXPECT_THAT(CodesWith("INSERT INTO points VALUES ($1, $2)"), IsEmpty());
+  EXPECT_THAT(CodesWith("SELECT count(*) FROM waypoints"), IsEmpty());
+  // Of a session nobody knows how often.
+  EXPECT_THAT(CodesWith("SELECT avg(v) FROM points WHERE device = $1", 0), IsEmpty());
+}
+
+TEST(Doctor, LiteralsOfOthersAreMasked) {
+  Examined examined = Healthy();
+  examined.statements = {
+      {"DELETE FROM points WHERE ts < '2020-01-01' AND owner = 'secret-name'", 0, 0, "app"}};
+  const std::vector<Finding> findings = Examine(examined, {});
+  EXPECT_THAT(FindingsText(findings, false), Not(HasSubstr("secret-name")));
+  EXPECT_THAT(FindingsJson(findings).dump(), Not(HasSubstr("secret-name")));
+  EXPECT_THAT(findings, testing::SizeIs(1));
+}
+
+TEST(Doctor, TheWorstComesFirst) {
+  Examined examined = Healthy();
+  examined.tables[0].has_time_index = false;
+  examined.tables[0].kept_by.clear();
+  examined.tables[0].partitions[0].detach_pending = true;
+  EXPECT_THAT(CodesOf(examined), ElementsAre("DetachPending", "TimeIndexMissing", "NoPolicy"));
+}
+
+TEST(Doctor, ControlCharactersDoNotReachTheTerminal) {
+  Examined examined = Healthy();
+  examined.tables[0].name = "po\x1b[2Jints";
+  examined.tables[0].has_time_index = false;
+  EXPECT_THAT(FindingsText(Examine(examined, {}), true), Not(HasSubstr("\x1b[2J")));
+}
+
+Policy ProposedFor(const Examined& examined) {
+  const std::string yaml = ProposePolicy(examined.tables.at(0), examined, "DATABASE_URL");
+  DecodeContext context;
+  context.known_zone = KnownZone;
+  const Decoded decoded = DecodeYaml(yaml, "proposed.yaml", context);
+  for (const Problem& problem : decoded.problems) ADD_FAILURE() << Render(problem, yaml);
+  return decoded.policies.size() == 1 ? decoded.policies[0] : Policy{};
+}
+
+TEST(Proposal, TakesWhatTheBoundsHaveInCommon) {
+  const Policy policy = ProposedFor(Healthy());
+  EXPECT_EQ(policy.table.name, "points");
+  EXPECT_EQ(policy.partitioning.granularity, Granularity::kMonth);
+  EXPECT_EQ(policy.partitioning.time_zone, "UTC");
+  EXPECT_EQ(policy.partitioning.premake, 2);
+  EXPECT_FALSE(policy.retention);
+  EXPECT_EQ(policy.mode, Policy::Mode::kPlan);
+}
+
+TEST(Proposal, FindsTheServersZone) {
+  Examined examined = Healthy();
+  examined.time_zone = "Europe/Berlin";
+  examined.tables[0].partitions = {Months("2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z", "a"),
+                                   Months("2026-10-25T23:00:00Z", "2026-10-26T23:00:00Z", "b")};
+  const Policy policy = ProposedFor(examined);
+  EXPECT_EQ(policy.partitioning.granularity, Granularity::kDay);
+  EXPECT_EQ(policy.partitioning.time_zone, "Europe/Berlin");
+}
+
+TEST(Proposal, OfPartmanKeepsItsSettings) {
+  Examined examined = Healthy();
+  PartmanTable row;
+  row.config = "partman.part_config";
+  row.schema = "public";
+  row.name = "points";
+  row.interval = "10 days\n# hostile: true";
+  row.interval_months = 0;
+  row.interval_seconds = 10 * 86'400;
+  row.retention = "2 years";
+  row.retention_months = 24;
+  row.retention_keeps_table = false;
+  row.premake = 7;
+  examined.partman = {row};
+  const Policy policy = ProposedFor(examined);
+  EXPECT_EQ(policy.partitioning.granularity, Granularity::kWeek);
+  EXPECT_EQ(policy.partitioning.premake, 7);
+  ASSERT_TRUE(policy.retention);
+  EXPECT_EQ(ToString(policy.retention->keep), "2y");
+  EXPECT_EQ(policy.retention->action, Retention::Action::kDrop);
+}
+
+TEST(Proposal, OddNamesAreText) {
+  Examined examined = Healthy();
+  examined.tables[0].name = "- a: \"b\"\n#c";
+  examined.tables[0].schema = "true";
+  examined.tables[0].key_column = "{x}";
+  const Policy policy = ProposedFor(examined);
+  EXPECT_EQ(policy.table.name, "- a: \"b\"\n#c");
+  EXPECT_EQ(policy.table.schema, "true");
+  EXPECT_EQ(policy.time_column, "{x}");
+}
+
+}  // namespace
+}  // namespace partition_controller
