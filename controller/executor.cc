@@ -233,7 +233,7 @@ class Runner {
     Open open(session_, policy_);
     const Result found = session_.Query(
         "SELECT a.pid, coalesce(a.application_name, ''), coalesce(a.state, 'unknown'), "
-        "pg_catalog.date_trunc('second', pg_catalog.clock_timestamp() - a.xact_start)::text, "
+        "pg_catalog.date_trunc('second', a.xact_start)::text, "
         "coalesce(a.query, '') FROM (SELECT DISTINCT pid FROM pg_catalog.pg_locks WHERE granted AND locktype "
         "= "
         "'relation' AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = "
@@ -247,7 +247,7 @@ class Runner {
     for (const auto& row : found.rows) {
       text += std::string(text.empty() ? "blocked by " : "; ") + "pid " + row[0].value() + " (" +
               (row[1]->empty() ? "no application_name" : row[1].value()) + ", " + row[2].value() +
-              (row[3] ? ", transaction open for " + row[3].value() : std::string()) +
+              (row[3] ? ", transaction open since " + row[3].value() : std::string()) +
               "): " + MaskLiterals(row[4].value(), 120);
     }
     return text;
@@ -280,8 +280,8 @@ class Runner {
     constexpr char kRunning[] =
         "SELECT l.virtualtransaction, 'pid ' || a.pid || ' (' || coalesce(nullif(a.application_name, ''), "
         "'no "
-        "application_name') || ', ' || coalesce(a.state, 'unknown') || coalesce(', open for ' || "
-        "pg_catalog.date_trunc('second', pg_catalog.clock_timestamp() - a.xact_start)::text, '') || ')' FROM "
+        "application_name') || ', ' || coalesce(a.state, 'unknown') || coalesce(', open since ' || "
+        "pg_catalog.date_trunc('second', a.xact_start)::text, '') || ')' FROM "
         "pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid WHERE l.locktype = "
         "'virtualxid' AND l.granted AND a.datname = pg_catalog.current_database() AND l.pid <> "
         "pg_catalog.pg_backend_pid() AND NOT coalesce(a.state LIKE 'idle in transaction%' AND a.backend_xmin "
