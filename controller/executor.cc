@@ -197,13 +197,13 @@ class Runner {
         hooks_(hooks) {}
 
   // False: another controller is at work on the table.
-  bool TakeOver(const std::string& holder, bool accept_identity,
+  bool TakeOver(const std::string& holder, bool accept_identity, bool consented,
                 const std::optional<AgreedRetention>& agreed) {
     Open open(session_, policy_);
     session_.Query(Timeout("lock_timeout", policy_.locks.timeout));
     const std::int64_t seen = table_.ownership ? table_.ownership->term : 0;
     const Result claimed =
-        session_.Query(ClaimSql(policy_, table_, server_, holder, accept_identity, agreed, seen));
+        session_.Query(ClaimSql(policy_, table_, server_, holder, accept_identity, consented, agreed, seen));
     if (claimed.rows.empty()) return false;
     term_ = std::stoll(claimed.rows[0][0].value());
     open.Commit();
@@ -547,13 +547,14 @@ void Release(Session& session, const Policy& policy) {
 
 bool TakeOver(Session& session, const Policy& policy, const Catalog& catalog, const std::string& holder) {
   const ExecutorHooks none;
-  return Runner(session, policy, catalog, {}, none).TakeOver(holder, false, std::nullopt);
+  return Runner(session, policy, catalog, {}, none).TakeOver(holder, false, false, std::nullopt);
 }
 
 bool RecordAgreed(Session& session, const Policy& policy, const Catalog& catalog, const Plan& plan,
                   const std::string& holder) {
   const ExecutorHooks none;
-  return Runner(session, policy, catalog, {}, none).TakeOver(holder, plan.accepts_identity, plan.agrees);
+  return Runner(session, policy, catalog, {}, none)
+      .TakeOver(holder, plan.accepts_identity, plan.consented, plan.agrees);
 }
 
 RunOutcome ExecutePlan(Session& session, const Policy& policy, const Catalog& catalog, const Plan& plan,
@@ -563,7 +564,7 @@ RunOutcome ExecutePlan(Session& session, const Policy& policy, const Catalog& ca
   Runner runner(session, policy, catalog, stop, hooks);
   const Step* current = nullptr;
   try {
-    if (!runner.TakeOver(holder, plan.accepts_identity, plan.agrees)) {
+    if (!runner.TakeOver(holder, plan.accepts_identity, plan.consented, plan.agrees)) {
       run.stood_back = true;
       return run;
     }
