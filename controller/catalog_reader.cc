@@ -219,6 +219,7 @@ class Reader {
         "(extract(epoch FROM analyzed_at) * 1000000)::bigint, " +
         (recorded ? std::string("retention_keep, retention_action, pg_catalog.to_json(retention_due::text[])")
                   : "NULL, " + QuoteLiteral(kUnrecorded) + ", NULL") +
+        (catalogs_.front().server.bookkeeping_version >= 6 ? ", consent" : ", 0") +
         " FROM partition_controller.tables");
     for (const Row& row : keepers.rows) {
       Ownership keeper;
@@ -236,6 +237,7 @@ class Reader {
         agreed.action = Text(row[9]);
         for (const std::string& oid : Strings(row[10])) agreed.due.push_back(ToOid(oid));
       }
+      keeper.consent = Number(row[11]);
       ForTable(keeper.table, [&](Table& table) { table.ownership = keeper; });
       const auto policy = std::make_pair(keeper.policy_namespace, keeper.policy_name);
       former_.emplace(policy, keeper);

@@ -1,5 +1,6 @@
 #include "controller/command_plugin.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "controller/credentials.h"
@@ -7,6 +8,7 @@
 #include "controller/kubernetes.h"
 #include "controller/plugin.h"
 #include "controller/resource.h"
+#include "controller/yaml_text.h"
 
 namespace partition_controller {
 namespace {
@@ -48,19 +50,43 @@ json WhyJson(const json& policy) {
   return shown;
 }
 
+std::string Encoded(const PluginOptions& options, const json& object) {
+  return options.output == PluginOptions::Output::kYaml ? YamlText(object) : object.dump(2) + "\n";
+}
+
 int PlanCode(const json& policy) {
+  if (!PlanKnown(policy)) return 1;
   if (!ConsentTo(policy).empty()) return 3;
   const json plan = policy.value("status", json::object()).value("plan", json::object());
   return plan.value("steps", 0) > 0 ? 2 : 0;
 }
 
+std::string PercentEncoded(const std::string& text) {
+  std::string encoded;
+  for (const char c : text) {
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '.' || c == '_') {
+      encoded += c;
+      continue;
+    }
+    char code[4];
+    std::snprintf(code, sizeof code, "%%%02X", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    encoded += code;
+  }
+  return encoded;
+}
+
 // In pages: a cluster may have very many.
-std::vector<json> ListAll(Cluster& cluster, const std::string& path, const std::stop_token& stop) {
+std::vector<json> ListAll(Cluster& cluster, const std::string& path, const std::string& selector,
+                          const std::stop_token& stop) {
   std::vector<json> policies;
   std::string token;
   do {
     const json page = cluster.Call(
-        {Verb::kGet, path + "?limit=500" + (token.empty() ? "" : "&continue=" + token), ""}, stop);
+        {Verb::kGet,
+         path + "?limit=500" + (selector.empty() ? "" : "&labelSelector=" + PercentEncoded(selector)) +
+             (token.empty() ? "" : "&continue=" + token),
+         ""},
+        stop);
     for (const json& item : page.value("items", json::array())) policies.push_back(item);
     token = TextOf(page.value("metadata", json::object()), "continue");
   } while (!token.empty());
@@ -69,10 +95,10 @@ std::vector<json> ListAll(Cluster& cluster, const std::string& path, const std::
 
 int ShowAll(const PluginOptions& options, const std::vector<json>& policies, std::ostream& out,
             std::ostream& err) {
-  if (options.json) {
+  if (options.output != PluginOptions::Output::kText) {
     json list = json::array();
     for (const json& policy : policies) list.push_back(StatusJson(policy));
-    out << list.dump(2) << "\n";
+    out << Encoded(options, list);
   } else if (policies.empty()) {
     err << "There are no policies.\n";
   } else {
@@ -83,15 +109,17 @@ int ShowAll(const PluginOptions& options, const std::vector<json>& policies, std
 
 int Undo(const PluginOptions& options, Cluster& cluster, const std::string& path, const json& policy,
          const std::stop_token& stop, std::ostream& out, std::ostream& err) {
-  if (!options.release && !policy.value("spec", json::object()).contains("retention")) {
-    err << "kubectl partition: " << options.name << " has no retention: there is nothing to undo.\n";
+  if (!options.release && !RemovesAnything(policy)) {
+    err << "kubectl partition: " << options.name
+        << " has no retention, and no rollup with a keep: there is nothing to undo.\n";
     return 1;
   }
   const json value = options.release ? json() : json("true");
   const json patch = {{"metadata", {{"annotations", {{kHoldRetention, value}}}}}};
   const json after =
       cluster.Call({Verb::kMerge, path + "?fieldManager=kubectl-partition", patch.dump()}, stop);
-  out << (options.json ? StatusJson(after).dump(2) + "\n" : UndoText(after, options.release));
+  out << (options.output == PluginOptions::Output::kText ? UndoText(after, options.release)
+                                                         : Encoded(options, StatusJson(after)));
   return 0;
 }
 
@@ -103,10 +131,10 @@ int RunPlugin(const PluginOptions& options, Cluster& cluster, const std::string&
                             : options.name_space.empty() ? name_space
                                                          : options.name_space;
   const std::string path = PoliciesPath(space);
-  if (options.name.empty()) return ShowAll(options, ListAll(cluster, path, stop), out, err);
+  if (options.name.empty()) return ShowAll(options, ListAll(cluster, path, options.selector, stop), out, err);
   const json policy = cluster.Call({Verb::kGet, path + "/" + options.name, ""}, stop);
   const auto show = [&](const json& object, const std::string& text) {
-    out << (options.json ? object.dump(2) + "\n" : text);
+    out << (options.output == PluginOptions::Output::kText ? text : Encoded(options, object));
   };
   switch (options.command) {
     case Command::kStatus:
@@ -114,6 +142,10 @@ int RunPlugin(const PluginOptions& options, Cluster& cluster, const std::string&
       return 0;
     case Command::kPlan:
       show(PlanJson(policy), PlanText(policy));
+      if (!PlanKnown(policy)) {
+        err << "kubectl partition: no controller has said yet what is to be done about " << options.name
+            << " as it is now.\n";
+      }
       return PlanCode(policy);
     case Command::kWhy:
       show(WhyJson(policy), WhyText(policy));
@@ -127,10 +159,16 @@ int RunPlugin(const PluginOptions& options, Cluster& cluster, const std::string&
 int RunPlugin(const PluginOptions& options, Clock& clock, const std::stop_token& stop, std::ostream& out,
               std::ostream& err) {
   try {
-    ClusterAccess access = FindClusterAccess(options.kubeconfig, options.context);
+    ClusterAccess access =
+        FindClusterAccess(options.kubeconfig, options.context, {options.cluster, options.user});
     const std::string name_space = access.name_space;
     Credentials credentials(std::move(access), clock);
-    KubernetesCluster cluster(credentials, clock);
+    KubernetesCluster::Limits limits;
+    if (options.request_timeout) {
+      limits.call = *options.request_timeout;
+      limits.silence = std::min(limits.silence, limits.call);
+    }
+    KubernetesCluster cluster(credentials, clock, limits);
     return RunPlugin(options, cluster, name_space, stop, out, err);
   } catch (const ClusterError& error) {
     err << "kubectl partition: " << error.what() << "\n";

@@ -162,6 +162,7 @@ bool MustRecord(const Convergence& result) {
   const std::optional<Table>& table = result.last.catalog.table;
   if (!plan.steps.empty() || result.failure || result.stopped || result.stood_back) return false;
   if (!plan.agrees || !table) return false;
+  if (plan.consented) return true;
   if (!table->ownership || !table->ownership->agreed) return true;
   const AgreedRetention& known = *table->ownership->agreed;
   const std::vector<Oid>& due = plan.agrees->due;

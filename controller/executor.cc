@@ -197,13 +197,13 @@ class Runner {
         hooks_(hooks) {}
 
   // False: another controller is at work on the table.
-  bool TakeOver(const std::string& holder, bool accept_identity,
+  bool TakeOver(const std::string& holder, bool accept_identity, bool consented,
                 const std::optional<AgreedRetention>& agreed) {
     Open open(session_, policy_);
     session_.Query(Timeout("lock_timeout", policy_.locks.timeout));
     const std::int64_t seen = table_.ownership ? table_.ownership->term : 0;
     const Result claimed =
-        session_.Query(ClaimSql(policy_, table_, server_, holder, accept_identity, agreed, seen));
+        session_.Query(ClaimSql(policy_, table_, server_, holder, accept_identity, consented, agreed, seen));
     if (claimed.rows.empty()) return false;
     term_ = std::stoll(claimed.rows[0][0].value());
     open.Commit();
@@ -233,7 +233,7 @@ class Runner {
     Open open(session_, policy_);
     const Result found = session_.Query(
         "SELECT a.pid, coalesce(a.application_name, ''), coalesce(a.state, 'unknown'), "
-        "pg_catalog.date_trunc('second', pg_catalog.clock_timestamp() - a.xact_start)::text, "
+        "pg_catalog.date_trunc('second', a.xact_start)::text, "
         "coalesce(a.query, '') FROM (SELECT DISTINCT pid FROM pg_catalog.pg_locks WHERE granted AND locktype "
         "= "
         "'relation' AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = "
@@ -247,7 +247,7 @@ class Runner {
     for (const auto& row : found.rows) {
       text += std::string(text.empty() ? "blocked by " : "; ") + "pid " + row[0].value() + " (" +
               (row[1]->empty() ? "no application_name" : row[1].value()) + ", " + row[2].value() +
-              (row[3] ? ", transaction open for " + row[3].value() : std::string()) +
+              (row[3] ? ", transaction open since " + row[3].value() : std::string()) +
               "): " + MaskLiterals(row[4].value(), 120);
     }
     return text;
@@ -280,8 +280,8 @@ class Runner {
     constexpr char kRunning[] =
         "SELECT l.virtualtransaction, 'pid ' || a.pid || ' (' || coalesce(nullif(a.application_name, ''), "
         "'no "
-        "application_name') || ', ' || coalesce(a.state, 'unknown') || coalesce(', open for ' || "
-        "pg_catalog.date_trunc('second', pg_catalog.clock_timestamp() - a.xact_start)::text, '') || ')' FROM "
+        "application_name') || ', ' || coalesce(a.state, 'unknown') || coalesce(', open since ' || "
+        "pg_catalog.date_trunc('second', a.xact_start)::text, '') || ')' FROM "
         "pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid WHERE l.locktype = "
         "'virtualxid' AND l.granted AND a.datname = pg_catalog.current_database() AND l.pid <> "
         "pg_catalog.pg_backend_pid() AND NOT coalesce(a.state LIKE 'idle in transaction%' AND a.backend_xmin "
@@ -547,13 +547,14 @@ void Release(Session& session, const Policy& policy) {
 
 bool TakeOver(Session& session, const Policy& policy, const Catalog& catalog, const std::string& holder) {
   const ExecutorHooks none;
-  return Runner(session, policy, catalog, {}, none).TakeOver(holder, false, std::nullopt);
+  return Runner(session, policy, catalog, {}, none).TakeOver(holder, false, false, std::nullopt);
 }
 
 bool RecordAgreed(Session& session, const Policy& policy, const Catalog& catalog, const Plan& plan,
                   const std::string& holder) {
   const ExecutorHooks none;
-  return Runner(session, policy, catalog, {}, none).TakeOver(holder, plan.accepts_identity, plan.agrees);
+  return Runner(session, policy, catalog, {}, none)
+      .TakeOver(holder, plan.accepts_identity, plan.consented, plan.agrees);
 }
 
 RunOutcome ExecutePlan(Session& session, const Policy& policy, const Catalog& catalog, const Plan& plan,
@@ -563,7 +564,7 @@ RunOutcome ExecutePlan(Session& session, const Policy& policy, const Catalog& ca
   Runner runner(session, policy, catalog, stop, hooks);
   const Step* current = nullptr;
   try {
-    if (!runner.TakeOver(holder, plan.accepts_identity, plan.agrees)) {
+    if (!runner.TakeOver(holder, plan.accepts_identity, plan.consented, plan.agrees)) {
       run.stood_back = true;
       return run;
     }

@@ -167,12 +167,16 @@ void CheckServer(ClusterAccess* access) {
 
 }  // namespace
 
-ClusterAccess ReadKubeconfig(const std::vector<KubeconfigFile>& files, const std::string& context) {
+ClusterAccess ReadKubeconfig(const std::vector<KubeconfigFile>& files, const std::string& context,
+                             const ContextOverrides& overrides) {
   const Merged merged(files);
   const std::string name = context.empty() ? merged.CurrentContext() : context;
-  if (name.empty()) Fail("the kubeconfig has no current-context");
-  const Entry chosen = merged.Find("contexts", "context", name);
-  const Entry cluster = merged.Find("clusters", "cluster", TextOf(chosen.value, "cluster"));
+  if (name.empty() && overrides.cluster.empty()) Fail("the kubeconfig has no current-context");
+  const Entry chosen = name.empty() ? Entry() : merged.Find("contexts", "context", name);
+  const auto either = [&](const std::string& given, const char* key) {
+    return given.empty() ? TextOf(chosen.value, key) : given;
+  };
+  const Entry cluster = merged.Find("clusters", "cluster", either(overrides.cluster, "cluster"));
   ClusterAccess access;
   access.server = TextOf(cluster.value, "server");
   access.tls_server_name = TextOf(cluster.value, "tls-server-name");
@@ -185,7 +189,7 @@ ClusterAccess ReadKubeconfig(const std::vector<KubeconfigFile>& files, const std
     Fail("proxy-url in kubeconfig " + Printable(cluster.path) + " is not supported");
   }
   if (const std::string space = TextOf(chosen.value, "namespace"); !space.empty()) access.name_space = space;
-  if (const std::string user = TextOf(chosen.value, "user"); !user.empty()) {
+  if (const std::string user = either(overrides.user, "user"); !user.empty()) {
     ReadUser(merged.Find("users", "user", user), &access);
   }
   CheckServer(&access);
@@ -210,13 +214,16 @@ std::optional<ClusterAccess> InClusterAccess(const std::function<std::string(con
   return access;
 }
 
-ClusterAccess FindClusterAccess(const std::string& kubeconfig, const std::string& context) {
+ClusterAccess FindClusterAccess(const std::string& kubeconfig, const std::string& context,
+                                const ContextOverrides& overrides) {
   const auto variable = [](const char* name) -> std::string {
     const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody writes to it
     return value == nullptr ? "" : value;
   };
-  if (!kubeconfig.empty()) return ReadKubeconfig({{kubeconfig, ReadCredentialFile(kubeconfig)}}, context);
-  if (context.empty()) {
+  if (!kubeconfig.empty()) {
+    return ReadKubeconfig({{kubeconfig, ReadCredentialFile(kubeconfig)}}, context, overrides);
+  }
+  if (context.empty() && overrides.empty()) {
     if (auto access = InClusterAccess(variable)) return *std::move(access);
   }
   std::vector<KubeconfigFile> files;
@@ -234,7 +241,7 @@ ClusterAccess FindClusterAccess(const std::string& kubeconfig, const std::string
         "there is no cluster: this is not a pod, and neither --kubeconfig, $KUBECONFIG nor ~/.kube/config "
         "names a kubeconfig file");
   }
-  return ReadKubeconfig(files, context);
+  return ReadKubeconfig(files, context, overrides);
 }
 
 std::string ReadCredentialFile(const std::string& path) {

@@ -40,10 +40,18 @@ struct KubeconfigFile {
   std::string text;
 };
 
+// What takes the place of a context's own, if not empty.
+struct ContextOverrides {
+  std::string cluster;
+  std::string user;
+  bool empty() const { return cluster.empty() && user.empty(); }
+};
+
 // The current context of the files, or `context`.  Of several files the first
 // that names a cluster, user, context or current-context counts.
 // Throws ClusterError (kCredentials), which never shows a credential.
-ClusterAccess ReadKubeconfig(const std::vector<KubeconfigFile>& files, const std::string& context = "");
+ClusterAccess ReadKubeconfig(const std::vector<KubeconfigFile>& files, const std::string& context = "",
+                             const ContextOverrides& overrides = {});
 
 // Of the pod that this process is in; nothing outside of one.  `variable`
 // returns the value of an environment variable, or an empty text; `folder` is
@@ -54,7 +62,8 @@ std::optional<ClusterAccess> InClusterAccess(
 
 // `kubeconfig` if it is not empty, else the pod's, else $KUBECONFIG, else
 // ~/.kube/config.  Throws as ReadKubeconfig.
-ClusterAccess FindClusterAccess(const std::string& kubeconfig, const std::string& context = "");
+ClusterAccess FindClusterAccess(const std::string& kubeconfig, const std::string& context = "",
+                                const ContextOverrides& overrides = {});
 
 // The whole file.  Throws ClusterError (kCredentials).
 std::string ReadCredentialFile(const std::string& path);

@@ -48,11 +48,11 @@ void Election::Observe(const std::optional<json>& lease, Instant steady) {
   if (holder_ != identity_) renewed_.reset();
 }
 
-bool Election::MayClaim(Instant steady) const {
-  if (!lease_ || holder_.empty() || holder_ == identity_) return true;
+Instant Election::ClaimFrom() const {
+  if (!lease_ || holder_.empty() || holder_ == identity_) return {};
   const std::int64_t duration = std::clamp<std::int64_t>(
       Number(Spec(*lease_), "leaseDurationSeconds", terms_.lease.count()), 1, kLongestLease.count());
-  return steady >= changed_ + std::chrono::seconds(duration);
+  return changed_ + std::chrono::seconds(duration);
 }
 
 json Election::Claim(const std::string& name_space, const std::string& name, Instant wall) const {
@@ -152,9 +152,14 @@ void Leader::Run(const std::stop_token& stop) {
     }
     const double wait = static_cast<double>(terms_.retry.count()) *
                         (1 + kJitter * std::uniform_real_distribution<double>()(random));
-    clock.WaitUntil(
-        clock.Now() + std::chrono::duration_cast<Instant::duration>(std::chrono::duration<double>(wait)),
-        stop);
+    auto pause = std::chrono::duration_cast<Instant::duration>(std::chrono::duration<double>(wait));
+    {
+      // Who waits for a lease to run out is there when it does.
+      const MutexLock lock(mutex_);
+      const auto left = election_.ClaimFrom() - Steady();
+      if (left > Instant::duration(0)) pause = std::min(pause, left);
+    }
+    clock.WaitUntil(clock.Now() + pause, stop);
   }
 }
 

@@ -38,8 +38,9 @@ class Election {
   // The Lease as it is on the server; nothing: there is none.
   void Observe(const std::optional<nlohmann::json>& lease, Instant steady);
 
-  // Whether to try to take or to renew it now.
-  bool MayClaim(Instant steady) const;
+  // From when on to try to take it, or to renew it; the epoch: now.
+  Instant ClaimFrom() const;
+  bool MayClaim(Instant steady) const { return steady >= ClaimFrom(); }
 
   // The Lease that says it is ours, to be created or to replace the observed
   // one.  `wall` is the time that people read.

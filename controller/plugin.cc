@@ -94,7 +94,27 @@ Concern Unseen(const json& policy) {
   return concern;
 }
 
+// A rollup's table has an undo window as well.
+bool RollupsExpire(const json& policy) {
+  const json rollups = At(policy, "spec", "rollups");
+  return rollups.is_array() && std::any_of(rollups.begin(), rollups.end(), [](const json& rollup) {
+           return !TextOf(rollup, "keep").empty();
+         });
+}
+
 }  // namespace
+
+bool PlanKnown(const json& policy) { return Observed(policy) && At(policy, "status", "plan").is_object(); }
+
+bool Held(const json& policy) {
+  // As the controller reads it.
+  const json hold = Member(At(policy, "metadata", "annotations"), kHoldRetention);
+  return !hold.is_null() && hold != json("false");
+}
+
+bool RemovesAnything(const json& policy) {
+  return At(policy, "spec", "retention").is_object() || RollupsExpire(policy);
+}
 
 std::string ConsentTo(const json& policy) {
   const json plan = At(policy, "status", "plan");
@@ -168,20 +188,18 @@ std::string StatusTable(const std::vector<json>& policies) {
   for (const json& policy : policies) {
     std::string ready;
     std::string reason;
-    std::string held = "no";
     for (const json& condition : Conditions(policy)) {
       if (TextOf(condition, "type") == "Ready") {
         ready = TextOf(condition, "status");
         reason = TextOf(condition, "reason");
       }
-      if (TextOf(condition, "reason") == "Held") held = "yes";
     }
     const json status = Member(policy, "status");
     rows.push_back({SpaceOf(policy), NameOf(policy), ready.empty() ? "Unknown" : ready,
                     ready.empty() ? Unseen(policy).reason : reason,
                     std::to_string(Number(At(status, "partitions", "count"))),
                     TextOf(Member(status, "partitions"), "coveredUntil"),
-                    std::to_string(Number(At(status, "plan", "steps"))), held});
+                    std::to_string(Number(At(status, "plan", "steps"))), Held(policy) ? "yes" : "no"});
   }
   std::vector<std::size_t> widths(rows.front().size());
   for (const auto& row : rows) {
@@ -199,7 +217,8 @@ std::string StatusTable(const std::vector<json>& policies) {
 std::string PlanText(const json& policy) {
   const json plan = At(policy, "status", "plan");
   if (!plan.is_object()) {
-    return Title(policy) + "nothing is known of what is to be done.\n  See: kubectl partition why " +
+    return Title(policy) + "nothing is known of what is to be done.\n" +
+           (Observed(policy) ? "" : "  " + Unseen(policy).message + "\n") + "  See: kubectl partition why " +
            Which(policy) + "\n";
   }
   std::string text = Title(policy) + Steps(Number(Member(plan, "steps")), "is due", "are due") + ", " +
@@ -217,12 +236,10 @@ std::string PlanText(const json& policy) {
   }
   for (const json& condition : Conditions(policy)) {
     const std::string reason = TextOf(condition, "reason");
-    if (reason != "Held" &&
-        (TextOf(condition, "type") != "Ready" || (reason != "Suspended" && reason != "PlanPending"))) {
-      continue;
-    }
+    if (TextOf(condition, "type") != "Ready" || (reason != "Suspended" && reason != "PlanPending")) continue;
     text += Printable(TextOf(condition, "message")) + "\n  " + NextFor(policy, reason) + "\n";
   }
+  if (Held(policy)) text += "Retention is held: nothing is removed.\n  " + NextFor(policy, "Held") + "\n";
   if (!Observed(policy)) text += Unseen(policy).message + "\n";
   return text;
 }
@@ -246,12 +263,16 @@ std::string UndoText(const json& policy, bool release) {
   }
   const json retention = At(policy, "spec", "retention");
   std::string text = Title(policy) + "retention is held: nothing more is removed.\n";
-  if (TextOf(retention, "action") != "Drop") {
+  const bool window = !TextOf(retention, "undoWindow").starts_with("0");
+  if (retention.is_object() && TextOf(retention, "action") != "Drop") {
     text += "  What was detached stays so: retention.action is not Drop. Attach it by hand.\n";
-  } else if (TextOf(retention, "undoWindow").starts_with("0")) {
+  } else if (!window) {
     text += "  Nothing comes back: retention.undoWindow is " + TextOf(retention, "undoWindow") + ".\n";
-  } else {
+  } else if (retention.is_object()) {
     text += "  Partitions that are in their undo window are attached again.\n";
+  }
+  if (RollupsExpire(policy) && window) {
+    text += "  Partitions of rollups' tables that are in their undo window are attached again.\n";
   }
   return text + "  To see how it fares: kubectl partition status " + Which(policy) +
          "\n  To let it go on:     kubectl partition undo " + Which(policy) + " --release\n";

@@ -22,6 +22,16 @@ struct Concern {
 // Each in the order in which the conditions stand; empty: all is well.
 std::vector<Concern> ConcernsOf(const nlohmann::json& policy);
 
+// Whether a controller has looked at what stands there now, and knows what is to
+// be done about it.
+bool PlanKnown(const nlohmann::json& policy);
+
+// Whether retention is held, also where no controller has noticed it yet.
+bool Held(const nlohmann::json& policy);
+
+// Whether the policy removes anything at all: its retention, or a rollup's keep.
+bool RemovesAnything(const nlohmann::json& policy);
+
 // The command that consents to the plan that waits for it; empty: none does.
 std::string ConsentTo(const nlohmann::json& policy);
 

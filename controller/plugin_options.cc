@@ -19,6 +19,18 @@ bool IsName(const std::string& text) {
          !text.starts_with('.');
 }
 
+// A number of seconds, or one with a unit, as kubectl has it.
+std::optional<std::chrono::milliseconds> Timeout(const std::string& text) {
+  const std::size_t digits = text.find_first_not_of("0123456789");
+  const std::string number = text.substr(0, digits);
+  if (number.empty() || number.size() > 6) return std::nullopt;
+  const std::string unit = digits == std::string::npos ? "s" : text.substr(digits);
+  const std::map<std::string, int> units = {{"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", 3'600'000}};
+  const auto known = units.find(unit);
+  if (known == units.end()) return std::nullopt;
+  return std::chrono::milliseconds(std::stoll(number) * known->second);
+}
+
 class Parser {
  public:
   Parser() {
@@ -33,9 +45,12 @@ class Parser {
                            "  kubectl partition status -A\n"
                            "  kubectl partition status telemetry-points -n edgewatch\n");
     status->add_flag("-A,--all-namespaces", options_.all_namespaces, "The policies of all namespaces");
+    status->add_option("-l,--selector", options_.selector, "Policies with these labels, such as app=shop")
+        ->type_name("SELECTOR");
     AddName(status)->required(false);
     AddName(Add(PluginOptions::Command::kPlan, "plan", "What is still to be done, and what waits for consent",
-                "Exit codes:\n  0 nothing to do, 2 steps are due, 3 consent is waited for, 1 error\n\n"
+                "Exit codes:\n  0 nothing to do, 2 steps are due, 3 consent is waited for,\n  1 error, or no "
+                "controller has looked yet\n\n"
                 "Examples:\n  kubectl partition plan telemetry-points -n edgewatch\n"));
     AddName(Add(PluginOptions::Command::kWhy, "why", "What is not as it should be, and what to do about it",
                 "Exit codes:\n  0 all is well, 2 something is not, 1 error\n\n"
@@ -73,7 +88,18 @@ class Parser {
       return Failure(error.what());
     }
     options_.command = commands_.at(app_.get_subcommands().front());
-    options_.json = output_ == "json";
+    options_.output = output_ == "json"   ? PluginOptions::Output::kJson
+                      : output_ == "yaml" ? PluginOptions::Output::kYaml
+                                          : PluginOptions::Output::kText;
+    if (!request_timeout_.empty()) {
+      const std::optional<std::chrono::milliseconds> timeout = Timeout(request_timeout_);
+      if (!timeout)
+        return Failure("'" + request_timeout_ + "' is no time such as 10s, 2m or 0 for the usual");
+      if (timeout->count() > 0) options_.request_timeout = timeout;
+    }
+    if (!options_.selector.empty() && !options_.name.empty()) {
+      return Failure("--selector excludes a name");
+    }
     if (options_.all_namespaces && (!options_.name.empty() || !options_.name_space.empty())) {
       return Failure("--all-namespaces excludes a name and --namespace");
     }
@@ -95,9 +121,16 @@ class Parser {
         ->type_name("FILE");
     sub->add_option("--context", options_.context, "The kubeconfig's context, in place of the current one")
         ->type_name("NAME");
-    sub->add_option("-o,--output", output_, "text or json")
+    sub->add_option("--cluster", options_.cluster, "The kubeconfig's cluster, in place of the context's")
+        ->type_name("NAME");
+    sub->add_option("--user", options_.user, "The kubeconfig's user, in place of the context's")
+        ->type_name("NAME");
+    sub->add_option("--request-timeout", request_timeout_,
+                    "How long a request may take: 10s, 2m; 0: the usual")
+        ->type_name("TIME");
+    sub->add_option("-o,--output", output_, "text, json or yaml")
         ->type_name("FORMAT")
-        ->check(CLI::IsMember({"text", "json"}));
+        ->check(CLI::IsMember({"text", "json", "yaml"}));
     commands_[sub] = command;
     return sub;
   }
@@ -115,6 +148,7 @@ class Parser {
   std::map<const CLI::App*, PluginOptions::Command> commands_;
   PluginOptions options_;
   std::string output_ = "text";
+  std::string request_timeout_;
 };
 
 }  // namespace

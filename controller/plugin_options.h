@@ -4,6 +4,7 @@
 #ifndef PARTITION_CONTROLLER_CONTROLLER_PLUGIN_OPTIONS_H_
 #define PARTITION_CONTROLLER_CONTROLLER_PLUGIN_OPTIONS_H_
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@ namespace partition_controller {
 
 struct PluginOptions {
   enum class Command { kStatus, kPlan, kWhy, kUndo };
+  enum class Output { kText, kJson, kYaml };
 
   Command command = Command::kStatus;
   std::string name;        // of the policy; empty: all (only for kStatus)
@@ -19,7 +21,11 @@ struct PluginOptions {
   bool all_namespaces = false;
   std::string kubeconfig;  // empty: where it usually is
   std::string context;
-  bool json = false;
+  std::string cluster;   // of the kubeconfig, in place of the context's
+  std::string user;      // likewise
+  std::string selector;  // of labels (only for kStatus)
+  std::optional<std::chrono::milliseconds> request_timeout;
+  Output output = Output::kText;
   bool release = false;  // of kUndo: end it
 };
 

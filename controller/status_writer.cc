@@ -1,5 +1,7 @@
 #include "controller/status_writer.h"
 
+#include <algorithm>
+
 #include "controller/backoff.h"
 #include "controller/log.h"
 #include "reconcilers/rollup_tables.h"
@@ -60,6 +62,25 @@ std::vector<std::shared_ptr<const PolicyState>> StatesOf(const PolicyKey& key, c
   return states;
 }
 
+void AddDue(const PolicyState& part, PolicyState* whole) {
+  whole->waiting += part.waiting;
+  for (const auto& [kind, count] : part.due) {
+    const auto known = std::find_if(whole->due.begin(), whole->due.end(),
+                                    [&kind = kind](const auto& due) { return due.first == kind; });
+    if (known == whole->due.end()) {
+      whole->due.emplace_back(kind, count);
+    } else {
+      known->second += count;
+    }
+  }
+}
+
+// What is due comes before what has a time, and that before nothing.
+bool Sooner(const PolicyState& a, const PolicyState& b) {
+  if (a.next_action.empty() || b.next_action.empty()) return b.next_action.empty() && !a.next_action.empty();
+  return a.next_action_at.value_or(Instant{}) < b.next_action_at.value_or(Instant{});
+}
+
 // All of them as one.
 PolicyState Together(const std::vector<std::shared_ptr<const PolicyState>>& states) {
   PolicyState whole = *states.front();
@@ -68,6 +89,15 @@ PolicyState Together(const std::vector<std::shared_ptr<const PolicyState>>& stat
     const PolicyState& part = *states[i];
     whole.tried = whole.tried && part.tried && part.origin.generation == whole.origin.generation;
     parts.push_back({part.table, part.conditions});
+    if (part.observed) AddDue(part, &whole);
+    if (Sooner(part, whole)) {
+      whole.next_action = part.table + ": " + part.next_action;
+      whole.next_action_at = part.next_action_at;
+    }
+    if (part.last_action_at && (!whole.last_action_at || *part.last_action_at > *whole.last_action_at)) {
+      whole.last_action = part.table + ": " + part.last_action;
+      whole.last_action_at = part.last_action_at;
+    }
     // Each table is consented to by itself, one after the other.
     if (part.needs_acknowledgement && !whole.needs_acknowledgement) {
       whole.needs_acknowledgement = true;
@@ -102,19 +132,26 @@ void StatusWriter::WriteOne(const std::shared_ptr<const Resource>& resource, con
   // Until the informer has seen our last write, its answer is what is there.
   const json& there = known->over == resource ? known->answer : resource->status;
   const std::optional<json> wanted = StatusFor(*resource, state, there, clock_.Now());
+  if (known->owed && there == known->owed_for) {
+    if (on_event_) on_event_(*known->owed);
+    known->owed.reset();
+  }
   // An older CRD drops what it does not know: what we wrote stays unequal to
   // what is there, and writing it again would change nothing.
   const bool written = wanted && *wanted == known->wanted && there == known->answer;
   if (wanted && *wanted != there && !written) {
+    const std::optional<EventNote> event = EventOf(*resource, there, *wanted);
     try {
-      const std::optional<EventNote> event = EventOf(*resource, there, *wanted);
       const json answer = cluster_.Call(ApplyStatus(*resource, *wanted), stop);
       if (event && on_event_) on_event_(*event);
+      known->owed.reset();
       known->over = resource;
       known->wanted = *wanted;
       known->answer = answer.value("status", json::object());
     } catch (const ClusterError& error) {
       if (stop.stop_requested()) return;
+      known->owed = event;
+      known->owed_for = *wanted;
       const auto delay = Backoff(++known->failures, 0.5);
       known->not_before = clock_.Now() + delay;
       // Deleted or replaced meanwhile; or its namespace is about to go.

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <vector>
 
@@ -40,6 +41,10 @@ class StatusWriter {
     std::shared_ptr<const Resource> over;
     nlohmann::json wanted;
     nlohmann::json answer;
+    // Of a write that failed, or whose answer was lost: what is told if it is there
+    // all the same.
+    std::optional<EventNote> owed;
+    nlohmann::json owed_for;
     int failures = 0;
     Instant not_before{};
   };

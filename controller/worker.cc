@@ -70,7 +70,7 @@ bool Worker::SetPolicies(const std::vector<Policy>& policies, const std::set<Pol
     if (running_ == key) interrupt_.request_stop();
     StopBuild(key);
     if (!existing.contains(key)) {
-      if (entry.may_own) deleted_.push_back({entry.policy, now, 0});
+      if (entry.may_own) deleted_.push_back({entry.policy, now});
       environment_.board.Remove(key);
     }
     it = entries_.erase(it);

@@ -88,6 +88,7 @@ class Worker {
     Policy policy;
     Instant due{};
     int failures = 0;
+    bool found = false;  // in the bookkeeping: its connection was another policy's
   };
   // An index that is being built; it may take hours.
   struct Build {

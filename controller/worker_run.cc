@@ -217,7 +217,7 @@ void Worker::FindOrphans(const std::vector<Job>& jobs, const Seen& seen, const s
     if (!gone.value_or(false)) continue;
     Log(Severity::kInfo, "Found table of a policy that was deleted meanwhile", Fields(policy, {}));
     const MutexLock lock(mutex_);
-    if (!entries_.contains(key)) deleted_.push_back({policy, environment_.clock.Now(), 0});
+    if (!entries_.contains(key)) deleted_.push_back({policy, environment_.clock.Now(), 0, true});
   }
   orphans_known_ = all_known;
 }
@@ -246,6 +246,12 @@ void Worker::ReleaseFailed(const Policy& policy, const Failure& failure) {
   Log(SeverityOf(failure), "Could not release table of deleted policy",
       Fields(policy, {{"reason", failure.reason}, {"error", failure.message}}));
   const MutexLock lock(mutex_);
+  // What this role will never be able to do is left to a worker with another one,
+  // and to the next session.
+  if (failure.needs_a_person) {
+    std::erase_if(deleted_,
+                  [&](const Deleted& one) { return one.found && KeyOf(one.policy) == KeyOf(policy); });
+  }
   for (Deleted& deleted : deleted_) {
     if (KeyOf(deleted.policy) == KeyOf(policy)) {
       deleted.due = environment_.clock.Now() + Delay(++deleted.failures);

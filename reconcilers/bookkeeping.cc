@@ -68,6 +68,8 @@ std::vector<std::string> MigrationSql(int version) {
           "', ADD COLUMN IF NOT EXISTS retention_due oid[], ADD COLUMN IF NOT EXISTS time_column text, ADD "
           "COLUMN IF NOT EXISTS cluster_uid text",
       "ALTER TABLE partition_controller.tables ALTER COLUMN retention_action DROP DEFAULT",
+      // Version 6.
+      "ALTER TABLE partition_controller.tables ADD COLUMN IF NOT EXISTS consent bigint NOT NULL DEFAULT 0",
       // One row for each partition that we made (attached) or detached.
       "CREATE TABLE IF NOT EXISTS partition_controller.partitions ("
       "partition_oid oid PRIMARY KEY, table_oid oid NOT NULL, "
@@ -132,7 +134,7 @@ std::vector<std::string> MigrationSql(int version) {
 }
 
 std::string ClaimSql(const Policy& policy, const Table& table, const Server& server,
-                     const std::string& holder, bool accept_identity,
+                     const std::string& holder, bool accept_identity, bool consented,
                      const std::optional<AgreedRetention>& agreed, std::optional<std::int64_t> seen_term) {
   std::string sql;
   const std::string oid = Number(table.oid);
@@ -145,14 +147,16 @@ std::string ClaimSql(const Policy& policy, const Table& table, const Server& ser
       "INSERT INTO partition_controller.tables AS t (table_oid, policy_namespace, policy_name, schema_name, "
       "table_name, owner_name, database_oid, system_identifier, time_column, cluster_uid, " +
       std::string(agreed ? "retention_keep, retention_action, retention_due, " : "") +
-      "term, holder, acted_at) VALUES (" + oid + ", " + QuoteLiteral(policy.name_space) + ", " +
-      QuoteLiteral(policy.name) + ", " + QuoteLiteral(table.schema) + ", " + QuoteLiteral(table.name) + ", " +
-      QuoteLiteral(table.owner) + ", " + Number(server.database) + ", " +
-      QuoteLiteral(server.system_identifier) + ", " + QuoteLiteral(policy.time_column) + ", " +
+      (consented ? "consent, " : "") + "term, holder, acted_at) VALUES (" + oid + ", " +
+      QuoteLiteral(policy.name_space) + ", " + QuoteLiteral(policy.name) + ", " + QuoteLiteral(table.schema) +
+      ", " + QuoteLiteral(table.name) + ", " + QuoteLiteral(table.owner) + ", " + Number(server.database) +
+      ", " + QuoteLiteral(server.system_identifier) + ", " + QuoteLiteral(policy.time_column) + ", " +
       (policy.origin.cluster.empty() ? "NULL" : QuoteLiteral(policy.origin.cluster)) +
       (agreed ? ", " + QuoteLiteral(agreed->keep) + ", " + QuoteLiteral(agreed->action) + ", " +
                     QuoteLiteral(ArrayOf(agreed->due))
               : "") +
+      // Never drawn again, also for a table without a row.
+      (consented ? ", pg_catalog.nextval('partition_controller.terms')" : "") +
       ", pg_catalog.nextval('partition_controller.terms'), " + QuoteLiteral(holder) +
       ", pg_catalog.clock_timestamp()) ON CONFLICT (table_oid) DO UPDATE SET term = EXCLUDED.term, "
       "holder = EXCLUDED.holder, acted_at = EXCLUDED.acted_at, schema_name = EXCLUDED.schema_name, "
@@ -168,6 +172,7 @@ std::string ClaimSql(const Policy& policy, const Table& table, const Server& ser
         ", retention_keep = EXCLUDED.retention_keep, retention_action = EXCLUDED.retention_action, "
         "retention_due = EXCLUDED.retention_due";
   }
+  if (consented) sql += ", consent = EXCLUDED.consent";
   sql +=
       " WHERE t.policy_namespace = EXCLUDED.policy_namespace AND t.policy_name = EXCLUDED.policy_name AND "
       "(t.holder = EXCLUDED.holder OR t.acted_at < pg_catalog.clock_timestamp() - interval '" +

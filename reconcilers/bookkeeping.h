@@ -29,12 +29,11 @@ bool IsBookkeepingName(std::string_view table);
 // the term.  `holder` names the process.  No row comes back while another
 // policy is the keeper, or while another process has worked on the table
 // within the policy's lock timeout.  `accept_identity` also records which
-// table, database and owner this is from now on, and `agreed` the retention that
-// is agreed to.  With `seen_term`, the term that a plan was made under (0: the
-// table had no keeper), no row comes back either when somebody has claimed the
-// table since.
+// table, database and owner this is from now on, `consented` that somebody has
+// consented, and `agreed` the retention that is agreed to.  With `seen_term`, the term that a plan was made
+// under (0: the table had no keeper), no row comes back either when somebody has claimed the table since.
 std::string ClaimSql(const Policy& policy, const Table& table, const Server& server,
-                     const std::string& holder, bool accept_identity,
+                     const std::string& holder, bool accept_identity, bool consented,
                      const std::optional<AgreedRetention>& agreed,
                      std::optional<std::int64_t> seen_term = std::nullopt);
 

@@ -24,7 +24,7 @@
 namespace partition_controller {
 
 // The version of the bookkeeping schema that this program writes.
-inline constexpr int kBookkeepingVersion = 5;
+inline constexpr int kBookkeepingVersion = 6;
 
 struct Server {
   Instant time{};   // the server's clock when the snapshot was taken
@@ -157,6 +157,8 @@ struct Ownership {
   std::int64_t term = 0;
   std::optional<Instant> analyzed_at;
   std::optional<AgreedRetention> agreed;  // nothing: first contact
+  // Drawn when somebody consented last; 0: nobody has.  No two consents have the same.
+  std::int64_t consent = 0;
   bool operator==(const Ownership&) const = default;
 };
 

@@ -141,7 +141,7 @@ void Members(Io& io, AgreedRetention& a) {
 template <typename Io>
 void Members(Io& io, Ownership& o) {
   auto& [table, policy_namespace, policy_name, table_owner, database, system_identifier, term, analyzed_at,
-         agreed] = o;
+         agreed, consent] = o;
   io("table", table);
   io("policyNamespace", policy_namespace);
   io("policyName", policy_name);
@@ -151,6 +151,7 @@ void Members(Io& io, Ownership& o) {
   io("term", term);
   io("analyzedAt", analyzed_at);
   io("agreed", agreed);
+  io("consent", consent);
 }
 
 inline Words<Conversion::State> WordsFor(Conversion::State) {

@@ -37,8 +37,10 @@ std::string Identity(Oid oid, const Range& range) {
   return std::to_string(oid) + ' ' + number(range.from) + ' ' + number(range.to);
 }
 
-// Over the policy and the set to be removed, never over rows, bytes or time.
-// Empty if nothing is and `always` is false.
+// Over the policy, the table and the set to be removed, never over rows, bytes or
+// time; and over the last consent, so that what was consented to once is asked
+// for again when it comes again.  Empty if nothing is removed and `always` is
+// false.
 std::string HashOf(const Planning& p, bool always) {
   std::vector<std::string> set;
   for (const Partition& partition : p.table.partitions) {
@@ -53,9 +55,13 @@ std::string HashOf(const Planning& p, bool always) {
   const Retention& retention = *p.policy.retention;
   hash.Add(p.policy.name_space);
   hash.Add(p.policy.name);
+  hash.Add(p.policy.origin.uid);
   hash.Add(p.server.system_identifier);
   hash.Add(std::to_string(p.server.database));
   hash.Add(std::to_string(p.table.oid));
+  hash.Add(p.table.owner);
+  const std::optional<Ownership>& known = p.table.ownership ? p.table.ownership : p.table.former;
+  hash.Add(std::to_string(known ? known->consent : 0));
   hash.Add(p.enabled ? "Enabled" : "Disabled");
   hash.Add(ToString(retention.keep));
   hash.Add(retention.action == Retention::Action::kDrop ? "Drop" : "Detach");
@@ -154,13 +160,24 @@ const AgreedRetention* Agreed(const Planning& p) {
 // partitions is to lose one of them.
 constexpr std::size_t kFewPartitions = 3;
 
+// What was on its way out before, also if a hold takes it back: once that is let
+// go, it is no news.
+std::vector<Oid> KnownDue(const Planning& p) {
+  std::vector<Oid> known;
+  if (const AgreedRetention* agreed = Agreed(p)) known = agreed->due;
+  for (const Step& step : p.plan.steps) {
+    const auto* back = std::get_if<ReattachPartition>(&step.action);
+    if (back != nullptr) known.push_back(back->table.oid);
+  }
+  std::sort(known.begin(), known.end());
+  return known;
+}
+
 // Why so much at a time is not the routine; empty: it is.  Partitions of the
 // future that hold nothing say nothing of the table's size, and those that were
 // due when the table was last looked after are merely on their way out.
 std::string TooMuch(const Planning& p, const Stake& stake) {
-  std::vector<Oid> known;
-  if (const AgreedRetention* agreed = Agreed(p)) known = agreed->due;
-  std::sort(known.begin(), known.end());
+  const std::vector<Oid> known = KnownDue(p);
   const auto fresh = [&](const Partition& partition) {
     return !std::binary_search(known.begin(), known.end(), partition.oid);
   };
@@ -255,6 +272,16 @@ AgreedRetention Agreement(const Planning& p, const Stake& stake, bool consented)
   const Change change = ChangeFrom(p, *agreed);
   if (change.shorter) wanted.keep = agreed->keep;
   if (change.drops || agreed->action.empty()) wanted.action = agreed->action;
+  return wanted;
+}
+
+// What is asked for once the hold is gone is not on record.
+std::optional<AgreedRetention> AgreementWhileHeld(const Planning& p, const Stake& stake) {
+  AgreedRetention wanted = Agreement(p, stake, false);
+  if (TooMuch(p, stake).empty()) return wanted;
+  if (Agreed(p) == nullptr) return std::nullopt;
+  const std::vector<Oid> known = KnownDue(p);
+  std::erase_if(wanted.due, [&](Oid oid) { return !std::binary_search(known.begin(), known.end(), oid); });
   return wanted;
 }
 
@@ -353,6 +380,13 @@ Consent AskConsent(const Planning& p, const std::string& acknowledged) {
     return consent;
   }
   const Stake stake = StakeOf(p);
+  if (p.policy.origin.hold) {
+    // Nothing is removed, so nothing is asked; but it will be.
+    consent.hash = HashOf(p, false);
+    if (consent.stranger.empty()) consent.agrees = AgreementWhileHeld(p, stake);
+    consent.stranger.clear();
+    return consent;
+  }
   consent.removals = Describe(p, stake, &consent.at_stake);
   // Who consents to another table consents to what is removed from it.
   if (consent.stranger.empty()) consent.objection = Objection(p, stake);
@@ -365,6 +399,7 @@ Consent AskConsent(const Planning& p, const std::string& acknowledged) {
 void Put(const Consent& consent, Planning& p) {
   p.plan.hash = consent.hash;
   p.plan.accepts_identity = !consent.stranger.empty() && consent.given;
+  p.plan.consented = consent.Needed() && consent.given;
   p.plan.agrees = consent.agrees;
   if (!consent.Held()) return;
   p.plan.needs_acknowledgement = true;

@@ -247,8 +247,7 @@ class Preconditions {
     if (on_rows_moved && a_.rows_beyond > 0) {
       const std::string column = QuoteName(p_.policy.time_column);
       Refuse("RowsCannotMove",
-             std::to_string(a_.rows_beyond) + " rows lie beyond the cut (" + column +
-                 " >= " + ToString(Bound::At(ConversionCut(p_))) +
+             "rows lie beyond the cut (" + column + " >= " + ToString(Bound::At(ConversionCut(p_))) +
                  ") and must move to other partitions, and INSERT or "
                  "DELETE triggers would fire for them",
              RowsBeyondRemedy() + ", or disable the triggers until the conversion is done");
@@ -309,9 +308,8 @@ class Preconditions {
     const bool nameless = identity == 'n' || (identity == 'd' && PrimaryKey(a_) == nullptr);
     if (!a_.publications.empty() && nameless && a_.rows_beyond > 0) {
       Refuse("RowsCannotMove",
-             std::to_string(a_.rows_beyond) +
-                 " rows lie beyond the cut and must move to other partitions, "
-                 "which PostgreSQL refuses for a published table without replica identity",
+             "rows lie beyond the cut and must move to other partitions, "
+             "which PostgreSQL refuses for a published table without replica identity",
              RowsBeyondRemedy() + ", or ALTER TABLE " + p_.Name() + " REPLICA IDENTITY FULL;");
     }
     if (identity == 'i') {

@@ -77,13 +77,16 @@ struct Plan {
   std::vector<std::string> advice;
   std::optional<Instant> wake_at;  // UTC: when the answer changes by itself
   std::optional<Upcoming> next;
-  // Over the policy and the partitions to be removed (oid and bounds), for
-  // --acknowledge.  Empty: nothing would be removed.
+  // Over the policy, the partitions to be removed (oid and bounds) and the last
+  // consent, for --acknowledge.  Empty: nothing would be removed.
   std::string hash;
   bool needs_acknowledgement = false;
   std::optional<AtStake> at_stake;  // where it does
   // Somebody consented to this being another table or database than before.
   bool accepts_identity = false;
+  // It took somebody's consent.  That is recorded with the take-over, and its hash
+  // is good for nothing more.
+  bool consented = false;
   // To be recorded with the take-over: what the table is looked after under from
   // now on.  Nothing: it waits for consent, or was not looked into.
   std::optional<AgreedRetention> agrees;

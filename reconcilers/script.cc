@@ -88,7 +88,8 @@ std::string RenderScript(const Plan& plan, const Policy& policy, const Catalog& 
     Block("", migration, policy, &script);
   }
   script += "\n" + Comment("Makes the policy the table's keeper, unless another one is at work on it.");
-  Block(ClaimSql(policy, table, catalog.server, "psql", false, plan.agrees), {}, policy, &script);
+  Block(ClaimSql(policy, table, catalog.server, "psql", plan.accepts_identity, plan.consented, plan.agrees),
+        {}, policy, &script);
   for (const Step& step : plan.steps) {
     script += "\n" + Comment(Describe(step.action, table)) + Comment("because: " + step.reason);
     const Transaction transaction = Render(step.action, policy, table, catalog.server);

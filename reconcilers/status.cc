@@ -38,10 +38,10 @@ std::string Count(std::size_t count, const std::string& noun) {
   return std::to_string(count) + ' ' + noun + (count == 1 ? "" : "s");
 }
 
-// Two digits of it: "37", "about 2,000,000".
+// Coarse, for others go on inserting: "37", "about 2,000,000".
 std::string Rounded(std::int64_t count, bool exact) {
   std::int64_t unit = 1;
-  while (count / unit >= 100) unit *= 10;
+  while (count >= 100 && count / unit >= 10) unit *= 10;
   std::string digits = std::to_string(count / unit * unit);
   for (std::size_t i = digits.size(); i > 3;) digits.insert(i -= 3, ",");
   return (exact && count / unit * unit == count ? "" : "about ") + digits;
@@ -92,7 +92,6 @@ class Judge {
   Condition Unknown(const char* type) const;
   std::string Due() const;
   bool MayBeUndone(const Action& action) const;
-  std::string Progress(const RollupState& state) const;
   Backlog RemovalsLeft() const;
 
   // Whether the rollup whose table this is to be has not made it, or taken it over.
@@ -111,17 +110,6 @@ class Judge {
   const bool has_table_;
   const Table table_;  // nameless if there is none
 };
-
-// "40s", "12m", "3h", "2d": one unit is enough for a guess.
-std::string RoughTime(double seconds) {
-  const auto whole = [](double count, const char* unit) {
-    return std::to_string(static_cast<std::int64_t>(count + 0.5)) + unit;
-  };
-  if (seconds < 100) return whole(seconds, "s");
-  if (seconds < 100 * 60) return whole(seconds / 60, "m");
-  if (seconds < 48 * 3600) return whole(seconds / 3600, "h");
-  return whole(seconds / 86400, "d");
-}
 
 // Every refusal, the worst first: it gives the reason.
 Condition Judge::Refused(const char* type, const char* status) const {
@@ -357,18 +345,10 @@ Condition Judge::Converted() const {
              : no("Prepared", "The partitioned table stands beside the plain one.");
 }
 
-// " (down to 2026-05-01T00:00:00Z, 40 %, about 2h left)".
-std::string Judge::Progress(const RollupState& state) const {
-  if (!state.filled_from) return "";
-  std::string text = " (down to " + ToString(*state.filled_from);
-  if (const std::optional<double> share = FilledShare(state); share && outlook_.now > *state.started_at) {
-    using Seconds = std::chrono::duration<double>;
-    const double done = *share;
-    text += ", " + std::to_string(static_cast<int>(done * 100)) + " %";
-    const double left = Seconds(outlook_.now - *state.started_at).count() * (1 - done) / done;
-    if (done >= 0.01) text += ", about " + RoughTime(left) + " left";
-  }
-  return text + ")";
+// " (40 %)".  Not how long it takes yet: that moves with the clock.
+std::string Progress(const RollupState& state) {
+  const std::optional<int> percent = FilledPercent(state);
+  return percent ? " (" + std::to_string(*percent) + " %)" : "";
 }
 
 Condition Judge::RollupsCurrent() const {

@@ -3,6 +3,8 @@
 // the state that the resources declare.
 
 #include <csignal>
+#include <map>
+#include <sstream>
 #include <thread>
 
 #include "tests/cluster/run_in_cluster.h"
@@ -51,6 +53,33 @@ class ClusterFaults : public RunInCluster {
         << Get(space_).dump(1);
     EXPECT_EQ(Partitions(*database_), premake + 2);
   }
+
+  // No step was done a second time, by any of the processes.
+  void ExpectEachStepOnce() {
+    std::map<std::string, int> times;
+    for (const auto& process : processes_) {
+      std::istringstream log(process->Err());
+      for (std::string line; std::getline(log, line);) {
+        if (line.find("\"Carried out step\"") == std::string::npos) continue;
+        ++times[json::parse(line).at("step").get<std::string>()];
+      }
+    }
+    EXPECT_FALSE(times.empty());
+    for (const auto& [step, count] : times) EXPECT_EQ(count, 1) << step;
+  }
+  // Events that say so.
+  std::int64_t Told(const std::string& reason) {
+    const json events =
+        json::parse(Server().MustKubectl({"get", "events.v1.events.k8s.io", "-n", space_, "-o", "json"}));
+    std::int64_t count = 0;
+    for (const json& event : events.at("items")) {
+      if (event.at("reason") != reason) continue;
+      const json series = event.value("series", json());
+      count += series.is_object() ? series.at("count").get<std::int64_t>() : 1;
+    }
+    return count;
+  }
+  std::string StatusPath() const { return "/namespaces/" + space_ + "/partitionpolicies/points/status"; }
 
   bool Logged(const std::string& text) {
     return Eventually([&] { return processes_.back()->Err().find(text) != std::string::npos; });
@@ -139,6 +168,84 @@ TEST_F(ClusterFaults, BearsAnswersThatAreRefusals) {
   EXPECT_TRUE(Eventually([&] { return proxy.left() == 0; })) << proxy.left();
 }
 
+// It is there, and nobody heard of it.
+TEST_F(ClusterFaults, BearsAnswersThatGetLost) {
+  SetSecret(space_, uri_);
+  Apply(Policy(space_));
+  FaultyProxy proxy(Server());
+  for (int i = 0; i < 2; ++i) proxy.Lose("PATCH", StatusPath());
+  proxy.Lose("PUT", "/leases/");
+  proxy.Lose("POST", "/leases");
+  Keep(proxy.port());
+  ExpectHeld(2);
+  EXPECT_TRUE(Eventually([&] { return proxy.left() == 0; }));
+  ExpectEachStepOnce();
+  EXPECT_TRUE(Eventually([&] { return Told("Ready") == 1; })) << Told("Ready");
+  proxy.Lose("PATCH", StatusPath());
+  ExpectHeld(3);
+  ExpectEachStepOnce();
+}
+
+TEST_F(ClusterFaults, BearsAnApiServerThatStandsStillInMidStatusWrite) {
+  SetSecret(space_, uri_);
+  Apply(Policy(space_));
+  FaultyProxy proxy(Server());
+  Keep(proxy.port());
+  ExpectHeld(2);
+  // For less than the lease, and for longer: then somebody else goes on.
+  for (const auto& [premake, time] : {std::pair(3, seconds(4)), std::pair(4, seconds(20))}) {
+    proxy.Hold("PATCH", StatusPath());
+    json policy = Policy(space_);
+    policy["spec"]["partitioning"]["premake"] = premake;
+    Apply(policy);
+    ASSERT_TRUE(Eventually([&] { return proxy.held() == 1; }));
+    Server().Signal(SIGSTOP);
+    proxy.Release();
+    std::this_thread::sleep_for(time);
+    Server().Signal(SIGCONT);
+    ExpectHeld(premake);
+  }
+  ExpectEachStepOnce();
+}
+
+TEST_F(ClusterFaults, BearsAnApiServerThatDiesInMidStatusWrite) {
+  SetSecret(space_, uri_);
+  Apply(Policy(space_));
+  FaultyProxy proxy(Server());
+  proxy.Hold("PATCH", StatusPath());
+  Keep(proxy.port());
+  ASSERT_TRUE(Eventually([&] { return proxy.held() == 1; }));
+  Server().Kill();
+  proxy.Release();
+  Server().Start();
+  ExpectHeld(2);
+  ExpectEachStepOnce();
+  EXPECT_TRUE(Eventually([&] { return Told("Ready") == 1; })) << Told("Ready");
+}
+
+// What a controller that is no more has said of an earlier generation must not
+// stay as the last word.
+TEST_F(ClusterFaults, WritesOverAStatusThatArrivesLate) {
+  SetSecret(space_, uri_);
+  Apply(Policy(space_));
+  FaultyProxy proxy(Server());
+  proxy.Hold("PATCH", StatusPath());
+  Keep(proxy.port());
+  ASSERT_TRUE(Eventually([&] { return proxy.held() == 1; }));
+  processes_.back()->Signal(SIGKILL);
+  EXPECT_EQ(processes_.back()->Wait(), 128 + SIGKILL);
+  Keep(Server().port());
+  ExpectHeld(3);
+  const json before = Get(space_);
+  proxy.Release();
+  ASSERT_TRUE(Eventually([&] {
+    return Get(space_).at("metadata").at("resourceVersion") != before.at("metadata").at("resourceVersion");
+  }));
+  ASSERT_TRUE(Becomes(space_, "Ready", "True AsDeclared"));
+  EXPECT_EQ(Get(space_).at("status").at("partitions").at("count"), 5);
+  ExpectEachStepOnce();
+}
+
 // Load balancers reset what is idle, and networks go silent for a while.
 TEST_F(ClusterFaults, BearsResetsAndSilence) {
   SetSecret(space_, uri_);
@@ -194,6 +301,56 @@ TEST_F(ClusterFaults, FindsOutWhatItMissed) {
     return database_->Number(
                "SELECT count(*) FROM partition_controller.tables WHERE policy_name = 'other'") == 0;
   }));
+}
+
+// When all is well it asks for nothing but that, whatever it is asked.
+TEST_F(ClusterFaults, AnIdleMinuteIsWatchesAndRenewals) {
+  SetSecret(space_, uri_);
+  json policy = Policy(space_);
+  policy["spec"]["retention"] = {{"keep", "3mo"}, {"action", "Drop"}};
+  policy["spec"]["rollups"] = {{{"name", "hourly"},
+                                {"interval", "1h"},
+                                {"table", "hourly"},
+                                {"dimensions", {"v"}},
+                                {"source", {{"columns", {"v"}}}},
+                                {"keep", "12mo"}}};
+  Apply(policy);
+  FaultyProxy proxy(Server());
+  Keep(proxy.port());
+  WaitUntilReady(space_);
+  const auto other_than_leases = [&] {
+    std::vector<std::string> found;
+    for (const auto& [method, path] : proxy.requests()) {
+      if (path.find("/leases") == std::string::npos) found.push_back(method + " " + path);
+    }
+    return found;
+  };
+  // Events that were counted are written within a minute.
+  std::size_t known = 0;
+  ASSERT_TRUE(Eventually(
+      [&] {
+        known = other_than_leases().size();
+        std::this_thread::sleep_for(seconds(10));
+        return other_than_leases().size() == known;
+      },
+      seconds(180)));
+  const std::size_t all = proxy.requests().size();
+  std::this_thread::sleep_for(seconds(60));
+  const auto requests = proxy.requests();
+  std::map<std::string, int> kinds;
+  for (std::size_t i = all; i < requests.size(); ++i) {
+    const auto& [method, path] = requests[i];
+    const bool renewal = method == "PUT" && path.find("/leases/" + space_) != std::string::npos;
+    const bool watch = method == "GET" && path.find("watch=1") != std::string::npos;
+    ++kinds[renewal ? "renewal" : watch ? "watch" : method + " " + path];
+  }
+  for (const auto& [kind, count] : kinds) std::cout << "in an idle minute: " << count << " " << kind << "\n";
+  EXPECT_GT(kinds["renewal"], 0);
+  EXPECT_LE(kinds["renewal"], 31) << "every two seconds";
+  EXPECT_LE(kinds["watch"], 4) << "one of the policies, one of the Secret";
+  kinds.erase("renewal");
+  kinds.erase("watch");
+  EXPECT_THAT(kinds, testing::IsEmpty());
 }
 
 // Another writer that thinks the status is its own.

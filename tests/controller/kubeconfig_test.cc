@@ -52,6 +52,19 @@ TEST(Kubeconfig, NamesServerAndUser) {
   EXPECT_EQ(Read(Config("token: abc"), "other").name_space, "default");
 }
 
+TEST(Kubeconfig, TakesAnotherClusterOrUserThanTheContexts) {
+  const std::string text = Config("token: abc") + "- name: v\n  user: {token: def}\n";
+  const std::string more = "clusters:\n- name: d\n  cluster: {server: 'https://5.6.7.8'}\n";
+  const std::vector<KubeconfigFile> files = {{"/a", text}, {"/b", more}};
+  const ClusterAccess access = ReadKubeconfig(files, "", {"d", "v"});
+  EXPECT_EQ(access.server, "https://5.6.7.8");
+  EXPECT_EQ(access.token.text, "def");
+  EXPECT_EQ(access.name_space, "shop");
+  EXPECT_EQ(ReadKubeconfig(files, "", {"", "v"}).server, "https://1.2.3.4:6443");
+  EXPECT_EQ(ReadKubeconfig({files[1]}, "", {"d", ""}).server, "https://5.6.7.8") << "without any context";
+  EXPECT_THROW(ReadKubeconfig(files, "", {"nowhere", ""}), ClusterError);
+}
+
 TEST(Kubeconfig, TakesDataBeforeFiles) {
   const ClusterAccess access =
       Read(Config("client-certificate: /c, client-certificate-data: Y2VydA==, client-key-data: a2V5",

@@ -18,7 +18,18 @@ TEST(PluginOptions, AreThoseOfKubectl) {
   EXPECT_EQ(parsed.options->name_space, "shop");
   EXPECT_EQ(parsed.options->context, "prod");
   EXPECT_EQ(parsed.options->kubeconfig, "/tmp/config");
-  EXPECT_TRUE(parsed.options->json);
+  EXPECT_EQ(parsed.options->output, PluginOptions::Output::kJson);
+  const auto more = ParsePluginOptions({"status", "--cluster", "east", "--user=me", "--request-timeout", "2m",
+                                        "-l", "app=shop", "-o", "yaml"});
+  ASSERT_TRUE(more.options) << more.err;
+  EXPECT_EQ(more.options->cluster, "east");
+  EXPECT_EQ(more.options->user, "me");
+  EXPECT_EQ(more.options->request_timeout, std::chrono::minutes(2));
+  EXPECT_EQ(more.options->selector, "app=shop");
+  EXPECT_EQ(more.options->output, PluginOptions::Output::kYaml);
+  EXPECT_EQ(ParsePluginOptions({"status", "--request-timeout=7"}).options->request_timeout,
+            std::chrono::seconds(7));
+  EXPECT_FALSE(ParsePluginOptions({"status", "--request-timeout=0"}).options->request_timeout);
   EXPECT_TRUE(ParsePluginOptions({"status", "-A"}).options->all_namespaces);
   EXPECT_TRUE(ParsePluginOptions({"undo", "points", "--release"}).options->release);
   EXPECT_FALSE(ParsePluginOptions({"undo", "points"}).options->release);
@@ -33,7 +44,11 @@ TEST(PluginOptions, RefuseWhatTheyDoNotUnderstand) {
                                                        {"status", "a", "--release"},
                                                        {"status", "a", "-A"},
                                                        {"status", "-A", "-n", "b"},
-                                                       {"status", "-o", "yaml"},
+                                                       {"status", "-o", "xml"},
+                                                       {"status", "a", "-l", "b=c"},
+                                                       {"why", "a", "-l", "b=c"},
+                                                       {"status", "--request-timeout", "soon"},
+                                                       {"status", "--request-timeout", "-1s"},
                                                        {"status", "../../secrets"},
                                                        {"status", ".."},
                                                        {"status", "a", "-n", "b/c"},

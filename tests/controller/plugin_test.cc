@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "controller/command_plugin.h"
+#include "crd/yaml.h"
 #include "tests/fakes/fake_cluster.h"
 
 namespace partition_controller {
@@ -122,8 +123,26 @@ TEST(Plugin, KnowsWhatItCannotKnow) {
   policy["status"] = {{"observedGeneration", -1}};
   EXPECT_THAT(WhyText(policy), HasSubstr("No controller has looked at this policy yet"));
   EXPECT_THAT(StatusText(policy), HasSubstr("No controller has looked"));
-  EXPECT_THAT(PlanText(policy), HasSubstr("nothing is known"));
+  EXPECT_THAT(PlanText(policy), AllOf(HasSubstr("nothing is known"), HasSubstr("No controller has looked")));
   EXPECT_THAT(StatusTable({policy}), HasSubstr("NeverObserved"));
+}
+
+// What people said, not what a controller made of it: there may be none, and a
+// table that nothing has expired of is held as well.
+TEST(Plugin, KnowsWhatIsHeldFromTheAnnotation) {
+  const std::string none = StatusTable({Object()});
+  EXPECT_THAT(none, HasSubstr(" no\n"));
+  for (const json& value : {json("true"), json("yes"), json("")}) {
+    json policy = Object();
+    policy["metadata"]["annotations"]["edgewatch.dev/hold-retention"] = value;
+    EXPECT_TRUE(Held(policy));
+    EXPECT_THAT(StatusTable({policy}), HasSubstr(" yes\n"));
+    EXPECT_THAT(PlanText(policy), HasSubstr("kubectl partition undo points -n shop --release"));
+  }
+  json released = Object();
+  released["metadata"]["annotations"]["edgewatch.dev/hold-retention"] = "false";
+  Set(&released, "RetentionEnforced", "False", "Held");  // of a moment ago
+  EXPECT_THAT(StatusTable({released}), HasSubstr(" no\n"));
 }
 
 // A message may hold what others wrote.
@@ -163,8 +182,16 @@ TEST_F(RunThePlugin, LooksWhereItIsTold) {
   EXPECT_THAT(cluster_.calls.back().path, HasSubstr("/namespaces/other/"));
   EXPECT_EQ(Run({"status", "-A"}), 0);
   EXPECT_EQ(cluster_.calls.back().path, "/apis/edgewatch.dev/v1alpha1/partitionpolicies?limit=500");
+  EXPECT_EQ(Run({"status", "-l", "app in (a,b),tier=x"}), 0);
+  EXPECT_THAT(cluster_.calls.back().path,
+              HasSubstr("?limit=500&labelSelector=app%20in%20%28a%2Cb%29%2Ctier%3Dx"));
   EXPECT_EQ(Run({"status", "-o", "json"}), 0);
   EXPECT_THAT(json::parse(out_.str()), SizeIs(2));
+  const json listed = json::parse(out_.str());
+  EXPECT_EQ(Run({"status", "-o", "yaml"}), 0);
+  EXPECT_EQ(ReadYaml(out_.str(), "").documents.at(0).value, listed);
+  EXPECT_EQ(Run({"why", "points", "-o", "yaml"}), 0);
+  EXPECT_EQ(out_.str(), "concerns: []\nname: points\nnamespace: shop\n");
   for (const ClusterRequest& call : cluster_.calls) EXPECT_EQ(call.verb, ClusterRequest::Verb::kGet);
 }
 
@@ -181,6 +208,18 @@ TEST_F(RunThePlugin, EndsWithWhatItFound) {
   EXPECT_THAT(json::parse(out_.str()).at("consent").get<std::string>(), HasSubstr("acknowledge=abc"));
 }
 
+// What stands in the status may be of another spec, or of nobody's.
+TEST_F(RunThePlugin, DoesNotTakeAPlanThatNobodyMadeForNone) {
+  policy_["metadata"]["generation"] = 4;
+  EXPECT_EQ(Run({"plan", "points"}), 1);
+  EXPECT_THAT(err_.str(), HasSubstr("no controller has said yet"));
+  policy_["status"] = {{"observedGeneration", -1}};
+  for (const std::string format : {"text", "json", "yaml"}) {
+    EXPECT_EQ(Run({"plan", "points", "-o", format}), 1);
+    EXPECT_THAT(err_.str(), HasSubstr("no controller has said yet"));
+  }
+}
+
 // One annotation, and no word of anything else.
 TEST_F(RunThePlugin, HoldsAndReleases) {
   EXPECT_EQ(Run({"undo", "points"}), 0);
@@ -194,7 +233,12 @@ TEST_F(RunThePlugin, HoldsAndReleases) {
   policy_["spec"]["retention"]["undoWindow"] = "0h";
   EXPECT_EQ(Run({"undo", "points"}), 0);
   EXPECT_THAT(out_.str(), HasSubstr("Nothing comes back"));
+  policy_["spec"]["retention"]["undoWindow"] = "24h";
+  policy_["spec"]["rollups"] = {{{"name", "hourly"}, {"keep", "2y"}}, {{"name", "daily"}}};
   policy_["spec"].erase("retention");
+  EXPECT_EQ(Run({"undo", "points"}), 0) << "a rollup's table has an undo window, too";
+  EXPECT_THAT(out_.str(), HasSubstr("rollups' tables that are in their undo window"));
+  policy_["spec"]["rollups"][0].erase("keep");
   const std::size_t calls = cluster_.calls.size();
   EXPECT_EQ(Run({"undo", "points"}), 1);
   EXPECT_THAT(err_.str(), HasSubstr("has no retention"));

@@ -237,6 +237,32 @@ TEST_F(StatusWriterTest, WritesOnceAndThenOnlyOnChange) {
   EXPECT_EQ(Written().at("status").at("partitions").at("count"), 8);
 }
 
+// The tables of rollups have no resource of their own.
+TEST_F(StatusWriterTest, SumsWhatIsDueOfItsRollupsTables) {
+  See(Object());
+  Report([](PolicyState& state) {
+    state.due = {{"create_partition", 1}};
+    state.waiting = 2;
+    state.next_action.clear();
+    state.next_action_at.reset();
+  });
+  PolicyState part = Looked(*resources_.at({"shop", "points"}));
+  part.table = "public.hourly";
+  part.due = {{"create_partition", 3}, {"detach_partition", 1}};
+  part.waiting = 1;
+  part.next_action = "create_partition";
+  part.next_action_at.reset();
+  snapshot_.policies[{"shop", "points/hourly"}] = std::make_shared<const PolicyState>(part);
+  snapshot_.policies[{"shop", "points-b/hourly"}] = std::make_shared<const PolicyState>(part);
+  ASSERT_EQ(Write(), 1U);
+  const json status = Written().at("status");
+  EXPECT_EQ(status.at("plan").at("steps"), 5);
+  EXPECT_EQ(status.at("plan").at("waiting"), 3);
+  EXPECT_EQ(status.at("plan").at("pending"), json::parse(R"([{"action": "create_partition", "count": 4},
+                                                            {"action": "detach_partition", "count": 1}])"));
+  EXPECT_EQ(status.at("nextAction"), "public.hourly: create_partition");
+}
+
 // Also over a restart: what is stored is what was told.
 TEST_F(StatusWriterTest, TellsWhenAPolicyBecomesReadyOrNeedsAPerson) {
   std::vector<EventNote> told;
@@ -258,6 +284,32 @@ TEST_F(StatusWriterTest, TellsWhenAPolicyBecomesReadyOrNeedsAPerson) {
   EXPECT_TRUE(told[1].warning);
   write({{"Ready", "False", "PrivilegeMissing", "y"}, {"Stalled", "True", "PrivilegeMissing", "grant that"}});
   EXPECT_THAT(told, SizeIs(2));
+}
+
+// The write took place, and nobody heard of it: what it meant is told once.
+TEST_F(StatusWriterTest, TellsWhatItWroteAlthoughTheAnswerWasLost) {
+  testing::internal::CaptureStderr();
+  std::vector<EventNote> told;
+  StatusWriter writer(cluster_, clock_, [&](EventNote note) { told.push_back(std::move(note)); });
+  json stored = Object();
+  cluster_.answer = [&](const ClusterRequest& request) -> json {
+    stored["status"] = json::parse(request.body).at("status");
+    throw ClusterError(ClusterError::Kind::kTimedOut, "no answer");
+  };
+  See(Object());
+  Report([](PolicyState& state) { state.conditions = {{"Ready", "True", "AsDeclared", "Fine."}}; });
+  writer.Write(resources_, snapshot_, {});
+  EXPECT_THAT(told, IsEmpty());
+  See(stored);
+  cluster_.calls.clear();
+  for (int i = 0; i < 3; ++i) {
+    clock_.Advance(std::chrono::minutes(1));
+    writer.Write(resources_, snapshot_, {});
+  }
+  EXPECT_THAT(cluster_.calls, IsEmpty());
+  ASSERT_THAT(told, SizeIs(1));
+  EXPECT_EQ(told[0].reason, "Ready");
+  testing::internal::GetCapturedStderr();
 }
 
 // Somebody, or a restore, changed what we had written.

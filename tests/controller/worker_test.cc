@@ -565,6 +565,36 @@ TEST_F(WorkerTest, AnOrphanIsReleasedOnceItIsCertain) {
   EXPECT_THAT(database_.journal(), ElementsAre("read points")) << "once for each session";
 }
 
+// Found by way of a policy whose role does not own it: to try that again and
+// again helps nobody.
+TEST_F(WorkerTest, AnOrphanThatOurRoleDoesNotOwnIsLeftAlone) {
+  database_.AddTable("gone");
+  const Policy gone = FakePolicy("gone");
+  database_.Change("gone", [&](Table& table) {
+    table.owner_is_us = false;
+    table.ownership.emplace();
+    table.ownership->policy_namespace = gone.name_space;
+    table.ownership->policy_name = gone.name;
+    table.rollups.emplace_back().state = RollupState::State::kLive;
+  });
+  points_.origin.cluster = "lease-1";
+  database_.kept = {gone};
+  environment_.gone = [](const PolicyKey&, const std::stop_token&) { return true; };
+  testing::internal::GetCapturedStderr();
+  testing::internal::CaptureStderr();
+  Give({points_});
+  for (int i = 0; i < 5; ++i) {
+    RunDue();
+    clock_.Advance(std::chrono::hours(1));
+  }
+  const std::string log = testing::internal::GetCapturedStderr();
+  testing::internal::CaptureStderr();
+  const std::size_t first = log.find("Could not release table of deleted policy");
+  ASSERT_NE(first, std::string::npos) << log;
+  EXPECT_EQ(log.find("Could not release table of deleted policy", first + 1), std::string::npos) << log;
+  EXPECT_THAT(database_.journal(), Not(Contains("release gone")));
+}
+
 TEST_F(WorkerTest, APolicyThatExistsElsewhereIsNoOrphan) {
   points_.origin.cluster = "lease-1";
   database_.kept = {FakePolicy("alarms")};

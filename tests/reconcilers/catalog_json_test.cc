@@ -91,7 +91,7 @@ Catalog Unusual() {
   detached.rows = 1;
   detached.bytes = 2;
   table.drain = {Drain::Mode::kPromote, {Bound::At(july), Bound::MaxValue()}, 4, "s", "t_p202607"};
-  table.ownership = {1, "ns", "p", "o", 5, "7", 9, july, AgreedRetention{"90d", "Drop", {2, 3}}};
+  table.ownership = {1, "ns", "p", "o", 5, "7", 9, july, AgreedRetention{"90d", "Drop", {2, 3}}, 11};
   table.former = {6, "ns", "p", "o", 5, "7", 8, std::nullopt, std::nullopt};
   table.taken_names = {"t_p202608"};
   table.rows = 10;

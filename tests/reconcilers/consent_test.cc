@@ -212,6 +212,79 @@ TEST_F(Consent, IsGivenOnce) {
   ExpectFree(1);
 }
 
+// The same change, made again later, is asked for again: an old answer still
+// stands where it was given.
+TEST_F(Consent, IsGoodOnce) {
+  world_.policy().partitioning.state = Partitioning::State::kDisabled;
+  ASSERT_TRUE(world_.Insert(sys_days(2025y / 12 / 5), 5));
+  Keep(11);
+  const std::string hash = world_.MakePlan().hash;
+  const Plan free = world_.MakePlan(hash);
+  EXPECT_TRUE(free.consented);
+  world_.table().ownership->agreed = free.agrees;
+  world_.table().ownership->consent = 77;
+  ExpectFree(1);
+  EXPECT_FALSE(world_.MakePlan(hash).consented) << "the routine takes none";
+  Keep(12);
+  Record();
+  Keep(11);
+  EXPECT_TRUE(world_.MakePlan(hash).needs_acknowledgement);
+  EXPECT_FALSE(world_.MakePlan(hash).consented);
+  EXPECT_TRUE(world_.MakePlan(world_.MakePlan().hash).consented);
+}
+
+// What makes one plan another's equal to the eye, and is not.
+TEST_F(Consent, IsForOneTableOfOneOwnerAndOnePolicyAlone) {
+  Keep(10);
+  const std::string hash = world_.MakePlan().hash;
+  world_.policy().origin.uid = "made-again";
+  EXPECT_NE(world_.MakePlan().hash, hash);
+  world_.policy().origin.uid.clear();
+  EXPECT_EQ(world_.MakePlan().hash, hash);
+  world_.table().ownership->table_owner = world_.table().owner = "another";
+  EXPECT_NE(world_.MakePlan().hash, hash);
+}
+
+TEST_F(Consent, NothingIsAskedWhileRetentionIsHeld) {
+  world_.policy().origin.hold = true;
+  Keep(3);
+  const Plan held = world_.MakePlan();
+  EXPECT_THAT(held.refusals, IsEmpty());
+  EXPECT_FALSE(held.needs_acknowledgement);
+  EXPECT_THAT(Kinds(held), Not(Contains("drop_partition")));
+  ASSERT_TRUE(held.agrees);
+  EXPECT_EQ(held.agrees->keep, "12mo");
+  EXPECT_THAT(held.agrees->due, IsEmpty());
+  world_.table().ownership->agreed = held.agrees;
+  world_.policy().origin.hold = false;
+  EXPECT_THAT(Held(), HasSubstr("retention.keep is 3mo and was 12mo before"));
+}
+
+// Also where it is much of the table: it was agreed to before.
+TEST_F(Consent, WhatAHoldTakesBackGoesOnceItIsLetGo) {
+  retention().undo_window = {24, Unit::kHour};
+  Keep(3);
+  const Plan free = world_.MakePlan(world_.MakePlan().hash);
+  world_.table().ownership->agreed = free.agrees;
+  for (const Step& step : free.steps) ASSERT_TRUE(world_.Take(step.action));
+  Record();
+  EXPECT_THAT(agreed().due, IsEmpty());
+  const std::size_t gone = world_.table().detached.size();
+  ASSERT_GT(gone, world_.table().partitions.size() / 2);
+
+  world_.policy().origin.hold = true;
+  const Plan back = world_.MakePlan();
+  EXPECT_THAT(back.refusals, IsEmpty());
+  ASSERT_TRUE(back.agrees);
+  EXPECT_THAT(back.agrees->due, SizeIs(gone));
+  world_.table().ownership->agreed = back.agrees;
+  for (const Step& step : back.steps) ASSERT_TRUE(world_.Take(step.action));
+  Record();
+  world_.policy().origin.hold = false;
+  EXPECT_THAT(world_.MakePlan().refusals, IsEmpty());
+  EXPECT_THAT(Kinds(world_.MakePlan()), Contains("detach_partition"));
+}
+
 TEST_F(Consent, DropInsteadOfDetachWaits) {
   retention().action = Action::kDetach;
   Record();
@@ -405,13 +478,15 @@ TEST_F(Consent, ForARollupsTableIsGivenOnItsPolicy) {
 
 TEST_F(Consent, TheTakeOverWritesItDown) {
   const std::string without =
-      ClaimSql(world_.policy(), world_.table(), world_.server(), "me", false, std::nullopt);
+      ClaimSql(world_.policy(), world_.table(), world_.server(), "me", false, false, std::nullopt);
   EXPECT_THAT(without, Not(HasSubstr("retention_")));
-  const std::string with = ClaimSql(world_.policy(), world_.table(), world_.server(), "me", false,
+  EXPECT_THAT(without, Not(HasSubstr("consent")));
+  const std::string with = ClaimSql(world_.policy(), world_.table(), world_.server(), "me", false, true,
                                     AgreedRetention{"90d", "Drop", {3, 4}});
   EXPECT_THAT(with, HasSubstr("'90d', 'Drop', '{3,4}'"));
   EXPECT_THAT(with, HasSubstr("retention_keep = EXCLUDED.retention_keep, retention_action = "
-                              "EXCLUDED.retention_action, retention_due = EXCLUDED.retention_due"));
+                              "EXCLUDED.retention_action, retention_due = EXCLUDED.retention_due, consent = "
+                              "EXCLUDED.consent"));
 }
 
 }  // namespace

@@ -31,6 +31,16 @@ void FaultyProxy::Answer(const std::string& method, const std::string& path, int
                         .dump());
 }
 
+void FaultyProxy::Fault(const std::string& method, const std::string& path, const char* what) const {
+  Control("/fault", json{{"method", method}, {"path", path}, {what, true}}.dump());
+}
+
+std::size_t FaultyProxy::held() const { return json::parse(Control("/held", "")).get<std::size_t>(); }
+
+std::vector<std::pair<std::string, std::string>> FaultyProxy::requests() const {
+  return json::parse(Control("/requests", "")).get<std::vector<std::pair<std::string, std::string>>>();
+}
+
 std::size_t FaultyProxy::left() const { return json::parse(Control("/left", "")).size(); }
 
 std::string FaultyProxy::Control(const std::string& path, const std::string& body) const {

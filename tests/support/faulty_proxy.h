@@ -8,6 +8,8 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "tests/support/api_server.h"
 
@@ -24,6 +26,16 @@ class FaultyProxy {
   // answer and is not passed on.  `headers`: an object, or null.
   void Answer(const std::string& method, const std::string& path, int status, const nlohmann::json& headers,
               const std::string& body = "");
+  // The next such request reaches the server, and its answer nobody.
+  void Lose(const std::string& method, const std::string& path) { Fault(method, path, "lose"); }
+  // The next such request stops half-way, until Release.
+  void Hold(const std::string& method, const std::string& path) { Fault(method, path, "hold"); }
+  std::size_t held() const;
+  void Release() const { Control("/release", ""); }
+
+  // Everything that was asked so far: method and path, with its query.
+  std::vector<std::pair<std::string, std::string>> requests() const;
+
   // How many of those answers nobody has got yet.
   std::size_t left() const;
 
@@ -33,6 +45,7 @@ class FaultyProxy {
   void Stall(bool stalled) const { Control(stalled ? "/stall" : "/flow", ""); }
 
  private:
+  void Fault(const std::string& method, const std::string& path, const char* what) const;
   std::string Control(const std::string& path, const std::string& body) const;
 
   std::unique_ptr<Process> process_;

@@ -22,6 +22,7 @@ CREATE SEQUENCE IF NOT EXISTS partition_controller.terms;
 CREATE TABLE IF NOT EXISTS partition_controller.tables (table_oid oid PRIMARY KEY, policy_namespace text NOT NULL, policy_name text NOT NULL, schema_name text NOT NULL, table_name text NOT NULL, owner_name text NOT NULL, database_oid oid NOT NULL, system_identifier text NOT NULL, claimed_at timestamptz NOT NULL DEFAULT pg_catalog.now(), analyzed_at timestamptz, term bigint NOT NULL, holder text NOT NULL, acted_at timestamptz NOT NULL);
 ALTER TABLE partition_controller.tables ADD COLUMN IF NOT EXISTS retention_keep text, ADD COLUMN IF NOT EXISTS retention_action text DEFAULT 'Unrecorded', ADD COLUMN IF NOT EXISTS retention_due oid[], ADD COLUMN IF NOT EXISTS time_column text, ADD COLUMN IF NOT EXISTS cluster_uid text;
 ALTER TABLE partition_controller.tables ALTER COLUMN retention_action DROP DEFAULT;
+ALTER TABLE partition_controller.tables ADD COLUMN IF NOT EXISTS consent bigint NOT NULL DEFAULT 0;
 CREATE TABLE IF NOT EXISTS partition_controller.partitions (partition_oid oid PRIMARY KEY, table_oid oid NOT NULL, state text NOT NULL CHECK (state IN ('attached', 'detached')), made_by_us boolean NOT NULL, schema_name text NOT NULL, table_name text NOT NULL, bound_from text NOT NULL, bound_to text NOT NULL, recorded_at timestamptz NOT NULL DEFAULT pg_catalog.now(), detached_at timestamptz, drop_after timestamptz);
 CREATE INDEX IF NOT EXISTS partitions_table_oid_idx ON partition_controller.partitions (table_oid);
 CREATE TABLE IF NOT EXISTS partition_controller.drains (table_oid oid PRIMARY KEY, mode text NOT NULL CHECK (mode IN ('move', 'promote')), target_oid oid NOT NULL, target_schema text NOT NULL, target_name text NOT NULL, bound_from text NOT NULL, bound_to text NOT NULL, started_at timestamptz NOT NULL DEFAULT pg_catalog.now());
@@ -33,7 +34,7 @@ CREATE TABLE IF NOT EXISTS partition_controller.sealed (suffix text NOT NULL, pa
 CREATE TABLE IF NOT EXISTS partition_controller.proofs (suffix text NOT NULL, partition_oid oid NOT NULL, partition_name text NOT NULL, down_to timestamptz NOT NULL DEFAULT 'infinity', groups bigint NOT NULL DEFAULT 0, points bigint NOT NULL DEFAULT 0, total numeric NOT NULL DEFAULT 0, mismatches bigint NOT NULL DEFAULT 0, row_count bigint, first_row timestamptz, last_row timestamptz, proved_at timestamptz, PRIMARY KEY (suffix, partition_oid));
 CREATE INDEX IF NOT EXISTS sealed_range ON partition_controller.sealed (suffix, range_to);
 DELETE FROM partition_controller.version;
-INSERT INTO partition_controller.version VALUES (5);
+INSERT INTO partition_controller.version VALUES (6);
 COMMIT;
 
 -- Makes the policy the table's keeper, unless another one is at work on it.
