@@ -174,6 +174,7 @@ class FakeDatabase {
                                     1,           clock_.Now(),      plan.agrees};
       }
       run.steps.push_back({step.action, "success", 0, {}, ""});
+      run.steps.back().reason = step.reason;
       hooks.on_step(run.steps.back(), run.steps.size(), plan.steps.size());
     }
     return run;
