@@ -197,15 +197,21 @@ class Browser:
             if time.monotonic() > until:
                 raise Failed(f"{url} does not load")
             self.events.append(self._receive())
-        answers = [event["params"]["response"] for event in self.events
+        answers = [(event["params"]["type"], event["params"]["response"]) for event in self.events
                    if event.get("method") == "Network.responseReceived"]
+        # Asked for where the page may not forbid it, and at any time.
+        icon = "/favicon.ico"
         complaints = [event["params"]["entry"]["text"] for event in self.events
-                      if event.get("method") == "Log.entryAdded"]
+                      if event.get("method") == "Log.entryAdded"
+                      and not event["params"]["entry"].get("url", "").endswith(icon)]
         complaints += [str(event["params"]) for event in self.events
                        if event.get("method") in ("Runtime.exceptionThrown", "Runtime.consoleAPICalled")]
-        if len(answers) != 1:
-            complaints.append(f"it asked for {[answer['url'] for answer in answers]}")
-        return answers[0], complaints
+        complaints += [f"it asked for {answer['url']}" for kind, answer in answers
+                       if kind != "Document" and not answer["url"].endswith(icon)]
+        documents = [answer for kind, answer in answers if kind == "Document"]
+        if len(documents) != 1:
+            raise Failed(f"{url}: {len(documents)} documents")
+        return documents[0], complaints
 
     def evaluate(self, script):
         result = self.call("Runtime.evaluate", expression=script, returnByValue=True)

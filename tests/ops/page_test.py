@@ -35,6 +35,21 @@ SAYS = {
 TABLES = {"fleet": {"table_1000", "short_1"},
           "hostile": {f"hostile-{n}" for n in (0, 1, 5, 7, 9, 10, 11)} | {"hostile_names", "by_hour", "unbounded"}}
 
+# What is done to a page that is well, and what the examination must then say.
+FAULTS = [
+    ("document.querySelector('h1').style.color = '#999'", "contrast "),
+    ("document.querySelector('.tick:not(.wide)').style.fill = '#ccc'", "contrast "),
+    ("document.querySelector('h1').style.width = '2000px'", "wider than the screen"),
+    ("document.querySelector('h1').style.marginLeft = '-50px'", "cut off at "),
+    ("Object.assign(document.querySelector('h1').style, {width: '20px', overflow: 'hidden', overflowWrap: 'normal'})",
+     "clipped by H1"),
+    ("document.querySelector('h1').style.fontSize = '9px'", "small, 9px"),
+    ("{const one = document.querySelector('.label'); one.after(one.cloneNode(true))}", " lies on "),
+    ("document.body.append(document.createElement('script'))", "an element SCRIPT"),
+    ("document.querySelector('h1').setAttribute('onclick', '1')", "an attribute onclick"),
+    ("document.querySelector('h1').remove()", "not one h1"),
+]
+
 # What no page may show: the real one's password, and what came with it.
 SECRET = "correct-horse-battery-staple"
 
@@ -125,8 +140,19 @@ class Test:
                 self.check_fleet(overview, port, links)
             if name == "hostile":
                 self.check_nothing_runs(port, links)
+        self.check_examination(f"http://127.0.0.1:{ports['healthy']}/table?namespace=shop&policy=events")
         missing = self.look("missing", f"http://127.0.0.1:{ports['healthy']}/table?policy=%3Cscript%3E", status=404)
         self.expect("a policy that is not there", missing["text"], ["No such policy"])
+
+    def check_examination(self, url):
+        """It finds each fault that is planted, so that its silence means something."""
+        self.browser.set_screen(360, "light")
+        for fault, said in FAULTS:
+            self.browser.open(url)
+            self.browser.evaluate(fault)
+            found = self.browser.evaluate(browser.EXAMINE)["problems"]
+            if not any(problem.startswith(said) or said.startswith(" ") and said in problem for problem in found):
+                self.problems.append(f"{fault}: the examination says {found}")
 
     def check_fleet(self, overview, port, links):
         if len(links) != 200:
@@ -173,7 +199,8 @@ class Test:
 
         def settled():
             page = parts.get(url)
-            return "none in trouble" not in page and "events/hourly" in page and page.count("badge well") >= 3
+            table = parts.get(url + "table?namespace=shop&policy=events")
+            return page.count("badge trouble") >= 2 and "badge well" in page and "right up to" in table
         wait_for("the tables to be looked after", settled)
         overview = self.look("real", url)
         self.expect("the real overview", overview["text"], [
