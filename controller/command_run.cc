@@ -10,6 +10,7 @@
 #include "controller/http_server.h"
 #include "controller/log.h"
 #include "controller/spec_watcher.h"
+#include "controller/status_pages.h"
 
 namespace partition_controller {
 namespace {
@@ -65,9 +66,11 @@ int RunController(const Options& options, const Surroundings& around) {
   };
   std::optional<HttpServer> server;
   try {
-    server.emplace(options.listen, HttpPages{.metrics = [&] { return metrics.Render(); },
-                                             .unhealthy = unhealthy,
-                                             .unready = [&] { return Unready(*board.Get()); }});
+    HttpPages pages{.metrics = [&] { return metrics.Render(); },
+                    .unhealthy = unhealthy,
+                    .unready = [&] { return Unready(*board.Get()); }};
+    AddStatusPages([&] { return StatusPage{board.Get(), around.clock.Now(), false, PC_VERSION}; }, &pages);
+    server.emplace(options.listen, std::move(pages));
   } catch (const std::runtime_error& error) {
     return CouldNotStart(error.what());
   }

@@ -17,6 +17,7 @@
 #include "controller/leader.h"
 #include "controller/log.h"
 #include "controller/secrets.h"
+#include "controller/status_pages.h"
 #include "controller/status_writer.h"
 
 namespace partition_controller {
@@ -92,9 +93,15 @@ class ClusterRun {
     turned_ = around_.clock.Now();
     std::optional<HttpServer> server;
     try {
-      server.emplace(options_.listen, HttpPages{.metrics = [this] { return metrics_.Render(); },
-                                                .unhealthy = [this] { return Unhealthy(); },
-                                                .unready = [this] { return NotReady(); }});
+      HttpPages pages{.metrics = [this] { return metrics_.Render(); },
+                      .unhealthy = [this] { return Unhealthy(); },
+                      .unready = [this] { return NotReady(); }};
+      AddStatusPages(
+          [this] {
+            return StatusPage{board_.Get(), around_.clock.Now(), !leads_, PC_VERSION};
+          },
+          &pages);
+      server.emplace(options_.listen, std::move(pages));
     } catch (const std::runtime_error& error) {
       Log(Severity::kError, "Could not start", {{"error", error.what()}});
       return 1;

@@ -576,6 +576,7 @@ RunOutcome ExecutePlan(Session& session, const Policy& policy, const Catalog& ca
       current = &plan.steps[i];
       if (hooks.on_begin) hooks.on_begin(current->action, i, plan.steps.size());
       run.steps.push_back({current->action, "success", 0, {}, ""});
+      run.steps.back().reason = current->reason;
       try {
         runner.Run(&run.steps.back(), i, plan.steps.size());
       } catch (const DatabaseError& e) {

@@ -26,6 +26,7 @@ struct StepOutcome {
   std::chrono::duration<double> lock_wait{0};  // spent waiting for locks, all tries
   std::string message;                         // empty on success
   bool more = false;                           // it went well so far, and its turn was over
+  std::string reason = {};                     // Step::reason
 };
 
 struct RunOutcome {

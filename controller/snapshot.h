@@ -1,8 +1,8 @@
-// What is known about every policy, for metrics and health.
+// What is known about every policy, for metrics, health and the status page.
 //
 // Snapshots are immutable; the board that holds the newest one is thread-safe.
-// Only sums are kept, not the catalogs: memory stays small however many
-// partitions there are.
+// Only sums and views of bounded size are kept, not the catalogs: memory stays
+// small however many partitions there are.
 
 #ifndef PARTITION_CONTROLLER_CONTROLLER_SNAPSHOT_H_
 #define PARTITION_CONTROLLER_CONTROLLER_SNAPSHOT_H_
@@ -19,6 +19,7 @@
 #include "controller/mutex.h"
 #include "reconcilers/plan.h"
 #include "reconcilers/status.h"
+#include "reconcilers/view.h"
 
 namespace partition_controller {
 
@@ -43,6 +44,13 @@ struct RollupFigures {
   std::int64_t mismatches = 0;
 };
 
+// A step that changed the table.
+struct DoneStep {
+  Instant at{};        // UTC: when the run that did it ended
+  std::string what;    // for people
+  std::string reason;  // likewise
+};
+
 struct PolicyState {
   std::string table;      // "schema.name", unquoted: a metric label
   bool tried = false;     // a run has ended, well or not
@@ -65,14 +73,16 @@ struct PolicyState {
   // The last step that changed the table; nothing: none since this process began.
   std::string last_action;
   std::optional<Instant> last_action_at;
+  std::vector<DoneStep> recent;  // the last ones, newest first
   std::string plan_hash;
   bool needs_acknowledgement = false;
   std::optional<AtStake> at_stake;
   Origin origin;  // of the policy that was looked at, also in vain
   std::vector<Condition> conditions;
   std::optional<Instant> last_run;
-  std::optional<Instant> next_run;  // nothing: at work on it
-  int failures = 0;                 // in a row
+  std::optional<Instant> next_run;        // nothing: at work on it
+  int failures = 0;                       // in a row
+  std::shared_ptr<const TableView> view;  // of the last look that went well; null: there was none
 };
 
 // Fills the observed fields.

@@ -14,6 +14,8 @@ namespace {
 
 // The next look after one that left something to do at once.
 constexpr std::chrono::seconds kSoon{1};
+// Of what was done to a table, for the status page.
+constexpr std::size_t kMostRecent = 10;
 
 double Seconds(Instant::duration time) { return std::chrono::duration<double>(time).count(); }
 
@@ -101,6 +103,23 @@ std::string Refusals(const Plan& plan) {
     text += (text.empty() ? "" : "; ") + refusal.code + ": " + refusal.message;
   }
   return text;
+}
+
+// Null if it cannot be made: what people look at is no reason to stop.
+std::shared_ptr<const TableView> ViewOrNull(const Policy& policy, const Situation& last) {
+  try {
+    return std::make_shared<const TableView>(ViewOf(policy, last.catalog, last.plan));
+  } catch (const std::exception& error) {
+    Log(Severity::kError, "Could not make view of table", Fields(policy, {{"error", error.what()}}));
+    return nullptr;
+  }
+}
+
+void Remember(const DoneStep& done, PolicyState* state) {
+  state->last_action = done.what;
+  state->last_action_at = done.at;
+  state->recent.insert(state->recent.begin(), done);
+  if (state->recent.size() > kMostRecent) state->recent.pop_back();
 }
 
 }  // namespace
@@ -432,6 +451,8 @@ void Worker::BuildElsewhere(const Policy& policy, const std::string& statement) 
 
 void Worker::Finish(const Job& job, const Convergence& result, Instant began) {
   if (result.failure && !result.session_lost) Fail(job, *result.failure, began);
+  // Before the lock, for it takes a while where there are many partitions.
+  std::shared_ptr<const TableView> view = ViewOrNull(job.policy, result.last);
   const Instant now = environment_.clock.Now();
   const MutexLock lock(mutex_);
   Entry* entry = Find(job);
@@ -457,6 +478,7 @@ void Worker::Finish(const Job& job, const Convergence& result, Instant began) {
   const Instant next = std::max(entry->due, not_before_);
   environment_.board.Edit(job.key, [&](PolicyState& state) {
     Observe(job.policy, last.catalog, last.plan, &state);
+    state.view = std::move(view);
     if (!result.session_lost) {
       state.conditions = ConditionsOf(job.policy, last.catalog, last.plan,
                                       result.failure ? result.failure : entry->build_failure);
@@ -468,9 +490,7 @@ void Worker::Finish(const Job& job, const Convergence& result, Instant began) {
     state.next_run = next;
     for (const StepOutcome& step : result.steps) {
       const std::optional<EventNote> done = EventOf(job.policy, step);
-      if (!done) continue;
-      state.last_action = done->note;
-      state.last_action_at = now;
+      if (done) Remember({now, done->note, step.reason}, &state);
     }
   });
   const std::string refusals = Refusals(last.plan);

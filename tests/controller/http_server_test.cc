@@ -131,6 +131,92 @@ TEST_F(HttpServerTest, APortThatIsTakenIsSaidClearly) {
   }
 }
 
+// A socket that is open and says nothing, as browsers keep some.
+class Idle {
+ public:
+  explicit Idle(int port) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  }
+  ~Idle() { close(fd_); }
+  Idle(const Idle&) = delete;
+  Idle& operator=(const Idle&) = delete;
+
+ private:
+  const int fd_;
+};
+
+class HttpServerHtmlTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    HttpPages pages{[] { return std::string("metric 1\n"); }, [] { return std::string(); },
+                    [] { return std::string(); }};
+    pages.overview = [] {
+      ++readers_;
+      readers_.notify_all();
+      held_.wait(true);
+      return HtmlPage{200, "<p>all", "default-src 'none'"};
+    };
+    pages.table = [](const std::string& name_space, const std::string& policy) {
+      return policy == "events/hourly" ? HtmlPage{200, "<p>" + name_space, "default-src 'none'"}
+                                       : HtmlPage{404, "<p>none: " + policy, "default-src 'none'"};
+    };
+    server_ = std::make_unique<HttpServer>("127.0.0.1:0", std::move(pages));
+  }
+  static void TearDownTestSuite() { server_.reset(); }
+
+  static inline std::atomic<bool> held_{false};
+  static inline std::atomic<int> readers_{0};
+  static inline std::unique_ptr<HttpServer> server_;
+};
+
+TEST_F(HttpServerHtmlTest, PagesForPeopleAreGuarded) {
+  const std::string answer = Ask(server_->port(), "GET /");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
+  for (const char* header :
+       {"Content-Type: text/html; charset=utf-8\r\n", "Content-Security-Policy: default-src 'none'\r\n",
+        "X-Content-Type-Options: nosniff\r\n", "Cache-Control: no-store\r\n",
+        "Referrer-Policy: no-referrer\r\n"}) {
+    EXPECT_THAT(answer, HasSubstr(header));
+  }
+  EXPECT_THAT(answer, EndsWith("\r\n\r\n<p>all"));
+  EXPECT_THAT(Ask(server_->port(), "HEAD /"), EndsWith("\r\n\r\n"));
+  EXPECT_THAT(Ask(server_->port(), "POST /"), StartsWith("HTTP/1.1 405 "));
+  EXPECT_THAT(Ask(server_->port(), "GET /index.html"), StartsWith("HTTP/1.1 404 "));
+}
+
+TEST_F(HttpServerHtmlTest, ATableIsNamedInTheQuery) {
+  EXPECT_THAT(Ask(server_->port(), "GET /table?namespace=shop&policy=events%2Fhourly"), EndsWith("<p>shop"));
+  EXPECT_THAT(Ask(server_->port(), "GET /table?policy=%3Cscript%3E"), EndsWith("<p>none: <script>"));
+  EXPECT_THAT(Ask(server_->port(), "GET /table"), StartsWith("HTTP/1.1 404 "));
+  EXPECT_THAT(Ask(server_->port(), "GET /table?policy=" + std::string(4'000, 'x')), EndsWith("<p>none: "));
+  EXPECT_THAT(Ask(server_->port(), "GET /table?policy=a%00b&namespace=%zz"), StartsWith("HTTP/1.1 404 "));
+  EXPECT_THAT(Ask(server_->port(), "DELETE /table?policy=events"), StartsWith("HTTP/1.1 405 "));
+}
+
+TEST_F(HttpServerHtmlTest, PeopleDoNotKeepProbesWaiting) {
+  const int port = server_->port();
+  const int before = readers_;
+  held_ = true;
+  std::vector<std::jthread> readers;
+  for (int i = 0; i < 4; ++i) {
+    readers.emplace_back([&] { EXPECT_THAT(Ask(port, "GET /"), EndsWith("<p>all")); });
+  }
+  for (int seen = readers_; seen < before + 4; seen = readers_) readers_.wait(seen);
+  EXPECT_THAT(Ask(port, "GET /"), StartsWith("HTTP/1.1 503 "));
+  const Idle one(port);
+  const Idle two(port);
+  EXPECT_THAT(Ask(port, "GET /healthz"), EndsWith("ok\n"));
+  EXPECT_THAT(Ask(port, "GET /metrics"), EndsWith("metric 1\n"));
+  held_ = false;
+  held_.notify_all();
+  readers.clear();
+  EXPECT_THAT(Ask(port, "GET /"), EndsWith("<p>all"));
+}
+
 TEST(HttpServerPageTest, RealMetricsAndAPageThatThrows) {
   const FakeClock clock;
   Board board;

@@ -89,6 +89,25 @@ TEST_F(WorkerTest, OneQueryForAllThatIsDueThenEachInTurn) {
   EXPECT_THAT(database_.journal(), ElementsAre("read alarms points"));
 }
 
+TEST_F(WorkerTest, PeopleAreShownWhatTheLastLookThatWentWellSaw) {
+  Give({points_});
+  RunDue();
+  const std::shared_ptr<const TableView> view = State("points")->view;
+  ASSERT_NE(view, nullptr);
+  EXPECT_EQ(view->name, "points");
+  ASSERT_TRUE(view->timeline);
+  EXPECT_FALSE(view->timeline->attached.empty());
+  const std::vector<DoneStep> recent = State("points")->recent;
+  ASSERT_FALSE(recent.empty());
+  EXPECT_LE(recent.size(), 10U);
+  EXPECT_EQ(recent.front().what, State("points")->last_action);
+  EXPECT_THAT(recent.front().reason, Not(IsEmpty()));
+  FailOn("read", DatabaseError::Kind::kPermission);
+  RunDue();
+  EXPECT_EQ(State("points")->failures, 1);
+  EXPECT_EQ(State("points")->view, view);
+}
+
 TEST_F(WorkerTest, ThePeriodIsThePolicys) {
   points_.schedule.period = minutes(10);
   Give({points_, alarms_});

@@ -170,6 +170,7 @@ class FakeDatabase {
         table.ownership->analyzed_at = clock_.Now();
       }
       run.steps.push_back({step.action, "success", 0, {}, ""});
+      run.steps.back().reason = step.reason;
       hooks.on_step(run.steps.back(), run.steps.size(), plan.steps.size());
     }
     return run;

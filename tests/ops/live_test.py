@@ -183,7 +183,13 @@ class Test:
         if exported != documented:
             raise Failed(f"exported and not documented: {sorted(exported - documented)}; "
                          f"documented and not exported: {sorted(documented - exported)}")
-        # What stands by knows no table.
+        # What stands by knows no table, and says so to people.
+        pages = {port: parts.get(f"http://127.0.0.1:{port}/") for port in (self.leader_port, self.other_port)}
+        if "public.telemetry_points" not in pages[self.leader_port]:
+            raise Failed("the leader's status page shows no tables")
+        if ("This controller stands by" not in pages[self.other_port]
+                or "telemetry_points" in pages[self.other_port]):
+            raise Failed("the status page of the controller that stands by does not say so")
         if re.search(r'policy="', metrics_page(self.other_port)):
             raise Failed("the controller that stands by speaks of policies")
         checked = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, text=True,
