@@ -399,7 +399,8 @@ class RollupReader {
     if (bookkeeping_) {
       const Result other = session_.Query(
           "SELECT name || ' of ' || table_oid::pg_catalog.regclass FROM partition_controller.rollups WHERE "
-          "target_oid = $1::oid AND suffix <> $2 LIMIT 1",
+          "target_oid = $1::oid AND suffix <> $2 AND EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = "
+          "table_oid) LIMIT 1",
           {std::to_string(target.oid), state->suffix});
       if (!other.rows.empty()) target.kept_for = Text(other.rows[0][0]);
     }

@@ -298,6 +298,14 @@ void Keep(Planning& p, const Rollup& rollup, RollupState state) {
           {install, "rows of the table are on their way to where they belong", std::nullopt});
       return;
     }
+    // What it holds is kept for what the finer one does not have: which is known
+    // when that one is complete.
+    const bool adopts = state.state == State::kNone && state.target.oid != 0;
+    if (adopts && !rollup.finer.empty() && !(p.table.feed && p.table.feed->filled)) {
+      p.plan.waiting.push_back(
+          {install, "the rollup " + rollup.finer + " is not complete yet", std::nullopt});
+      return;
+    }
     p.Do(install, why);
     state = *std::find_if(p.table.rollups.begin(), p.table.rollups.end(),
                           [&](const RollupState& one) { return one.name == rollup.name; });

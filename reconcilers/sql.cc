@@ -32,7 +32,7 @@ class Renderer : public RevertSql {
     if (known == table_.detached.end() || !known->attached) return;
     // Somebody attached it, and who knows what was done to it before.
     UnsealRollups(known->oid, known->range);
-    NoteBack(known->range);
+    NoteBack(known->oid, known->range);
     MarkRange(a.table, known->range);
     std::move(out_.swift.begin(), out_.swift.end(), std::back_inserter(out_.work));
     out_.swift.clear();
@@ -219,7 +219,7 @@ class Renderer : public RevertSql {
     LockExclusive(a.table);
     ExpectDetached(a.table);
     MarkRange(a.table, a.range);
-    NoteBack(a.range);
+    NoteBack(a.table.oid, a.range);
     Attach(Quoted(a.table), a.range);
     out_.swift.push_back("ALTER TABLE " + Quoted(a.table) + " DROP CONSTRAINT " + kBoundCheck);
     UnsealRollups(a.table.oid, a.range);

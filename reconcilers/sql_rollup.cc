@@ -198,15 +198,23 @@ void RollupWriter::NoteGone(const Range& range) {
   out_.work.push_back(Gone(LiteralSql(range.to, key_)));
 }
 
-void RollupWriter::NoteBack(const Range& range) {
+// Not below what else is gone: coarser rollups hold that, and it would count twice.
+void RollupWriter::NoteBack(Oid oid, const Range& range) {
   if (!table_.feed) return;
   const auto bound = [&](const Bound& at) {
     return at.finite() ? LiteralSql(at, key_) : std::string("timestamptz '-infinity'");
   };
-  out_.work.push_back("UPDATE partition_controller.rollups SET gone_before = least(gone_before, " +
-                      bound(range.from) + "), filled_from = greatest(filled_from, " + bound(range.to) +
-                      "), state = CASE state WHEN 'live' THEN 'filling' ELSE state END WHERE target_oid = " +
-                      std::to_string(table_.oid));
+  const std::string table = std::to_string(table_.oid);
+  out_.work.push_back(
+      "UPDATE partition_controller.rollups SET gone_before = least(gone_before, coalesce((SELECT "
+      "pg_catalog.max(z.range_to) FROM partition_controller.sealed z JOIN partition_controller.rollups c ON "
+      "c.suffix = z.suffix WHERE c.table_oid = " +
+      table + " AND z.partition_oid <> " + std::to_string(oid) +
+      " AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = z.partition_oid AND "
+      "i.inhparent "
+      "= " +
+      table + ")), " + bound(range.from) + ")), filled_from = greatest(filled_from, " + bound(range.to) +
+      "), state = CASE state WHEN 'live' THEN 'filling' ELSE state END WHERE target_oid = " + table);
 }
 
 void RollupWriter::MarkRange(const TableRef& partition, const Range& range) {

@@ -34,8 +34,8 @@ class RollupWriter : public SqlWriter {
   // Of the table of a rollup: its buckets go, and are not made again.
   void NoteGone(const Range& range);
   std::string Gone(const std::string& before) const;
-  // Those of the range are back, and what changed meanwhile is computed.
-  void NoteBack(const Range& range);
+  // Those of the partition are back, and what changed meanwhile is computed.
+  void NoteBack(Oid oid, const Range& range);
   // Nobody knows what was done to its rows, or to the rollup, while it was away.
   void MarkRange(const TableRef& partition, const Range& range);
   // PL/pgSQL for a trigger that diverts a row.

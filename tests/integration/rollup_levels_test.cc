@@ -341,6 +341,45 @@ TEST_F(LevelsOfLastingRows, WhatComesBackFromTheUndoWindowIsRight) {
   }
 }
 
+// An older one comes back, a newer one was dropped: the days have those hours.
+TEST_F(LevelsOfLastingRows, WhatDoesNotComeBackIsNotCountedTwice) {
+  policy_.retention = Keep("10y", Retention::Action::kDrop, "90d");
+  policy_.rollups[0].keep = CalendarDuration{30, CalendarDuration::Unit::kDay};
+  ASSERT_EQ(TroubleWith(Run(At("2026-05-01T00:00:00Z"))), "");
+  Insert("2026-05-01", "2026-08-15 11:59", "47 min");
+  for (const char* at : {"2026-05-20T00:00:00Z", "2026-07-20T00:00:00Z", "2026-08-20T00:00:00Z"})
+    ASSERT_EQ(TroubleWith(Run(At(at))), "");
+  const std::string june = database_->Value(
+      "SELECT table_name FROM partition_controller.partitions WHERE table_name LIKE "
+      "'points_hourly_p202606%'");
+  database_->Sql("DROP TABLE " + june);
+  policy_.rollups[0].keep = CalendarDuration{1, CalendarDuration::Unit::kYear};
+  ASSERT_EQ(TroubleWith(Run(At("2026-08-21T00:00:00Z"))), "");
+  EXPECT_THAT(database_->Partitions("points_hourly"), Contains(HasSubstr("p202605")));
+  database_->Sql("DROP TRIGGER partition_controller_hourly_i ON points");
+  ASSERT_EQ(TroubleWith(Run(At("2026-08-21T01:00:00Z"))), "");
+  for (const char* name : {"daily", "sites"}) {
+    EXPECT_EQ(Wrong(name), "0") << name;
+    EXPECT_EQ(WrongLive(name), "0") << name;
+  }
+}
+
+// Put back, the days begin when the hours are complete.
+TEST_F(LevelsOfLastingRows, PutBackTogetherTheyBeginAnew) {
+  Expire();
+  const std::vector<Rollup> all = policy_.rollups;
+  policy_.rollups.clear();
+  ASSERT_EQ(TroubleWith(Run(later_)), "");
+  policy_.rollups = all;
+  policy_.rollups[0].keep = CalendarDuration{1, CalendarDuration::Unit::kYear};
+  ASSERT_EQ(TroubleWith(Run(later_)), "");
+  ASSERT_EQ(TroubleWith(Run(later_ + std::chrono::hours(1))), "");
+  for (const char* name : {"hourly", "daily", "sites"}) {
+    EXPECT_EQ(Wrong(name), "0") << name;
+    EXPECT_EQ(WrongLive(name), "0") << name;
+  }
+}
+
 // A partition of a whole year stays until all of it has expired, and is right.
 TEST_F(LevelsOfLastingRows, AnotherGranularityLosesNoLateRow) {
   policy_.retention.reset();
