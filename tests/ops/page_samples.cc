@@ -15,9 +15,9 @@
 
 #include "controller/status_pages.h"
 #include "crd/decode.h"
+#include "reconcilers/catalog_json.h"
 #include "reconcilers/rollup_tables.h"
 #include "reconcilers/zone.h"
-#include "tests/support/catalog_json.h"
 #include "tests/support/page_sample.h"
 
 namespace partition_controller {
