@@ -140,7 +140,7 @@ void RollupWriter::ForgetFed(const RollupState& state) {
 }
 
 void RollupWriter::SealRollups(const TableRef& partition, const Range& range) {
-  const bool required = policy_.retention && policy_.retention->after_rollup;
+  const bool required = AfterRollup();
   for (const RollupSql& sql : MadeRollups(parent_)) {
     if (required && sql.enabled()) {
       out_.work.push_back(Raise(sql.NotProved(partition.oid),
@@ -174,48 +174,51 @@ std::string RollupWriter::Gone(const std::string& before) const {
 // PL/pgSQL that fails where the rollup whose table this is has buckets from
 // `from` to `to` that are not up to date: coarser ones would keep them so.
 std::string RollupWriter::ExpectFed(const std::string& from, const std::string& to) const {
-  if (!policy_.feeder || policy_.rollups.empty() || !policy_.retention->after_rollup) return "";
-  const std::string since = "greatest(feed.gone_before, timestamptz " + from + ")";
-  return "DECLARE\n  feed record;\n  stale boolean;\nBEGIN\n  FOR feed IN SELECT f.suffix, f.gone_before, "
+  if (!policy_.feeder || policy_.rollups.empty() || !AfterRollup()) return "";
+  return "DECLARE\n  feed record;\n  stale boolean;\nBEGIN\n  FOR feed IN SELECT f.suffix, "
          "f.filled_from FROM partition_controller.rollups f WHERE f.target_oid = " +
          std::to_string(table_.oid) +
          " AND f.state <> 'paused' LOOP\n    EXECUTE pg_catalog.format('SELECT EXISTS (SELECT FROM "
          "partition_controller.%I m WHERE NOT m.held AND (m.bucket_ts = ''-infinity'' OR m.bucket_ts >= $1 "
-         "AND "
-         "m.bucket_ts < $2))', 'marks_' || feed.suffix) INTO stale USING " +
-         since + ", " + to + ";\n    IF stale OR feed.filled_from > " + since +
+         "AND m.bucket_ts < $2))', 'marks_' || feed.suffix) INTO stale USING " +
+         from + ", " + to + ";\n    IF stale OR feed.filled_from > " + from +
          " THEN\n      RAISE EXCEPTION USING ERRCODE = 'PC001', MESSAGE = " +
          QuoteLiteral("the rollup " + policy_.feeder->rollup.name + " is to be computed again there first") +
          ";\n    END IF;\n  END LOOP;\nEND;\n";
 }
 
-// Before the locks: a refresh that is under way holds the row.
+// The row before the locks, for a refresh that is under way holds it; the check
+// under them, for a writer may come while they are waited for.
 void RollupWriter::NoteGone(const Range& range) {
   if (!table_.feed) return;
-  const std::string from = range.from.finite() ? QuoteLiteral(ToString(range.from.at)) : "'-infinity'";
-  const std::string check = ExpectFed(from, LiteralSql(range.to, key_));
-  if (!check.empty()) out_.work.push_back("DO " + DollarQuote(check));
-  out_.work.push_back(Gone(LiteralSql(range.to, key_)));
+  out_.work.push_back(Gone(Time(range.to)));
+  const std::string check = ExpectFed(Time(range.from), Time(range.to));
+  if (!check.empty()) out_.swift.push_back("DO " + DollarQuote(check));
 }
 
 // Not below what else is gone: coarser rollups hold that, and it would count twice.
 void RollupWriter::NoteBack(Oid oid, const Range& range) {
   if (!table_.feed) return;
-  const auto bound = [&](const Bound& at) {
-    return at.finite() ? LiteralSql(at, key_) : std::string("timestamptz '-infinity'");
-  };
   const std::string table = std::to_string(table_.oid);
-  out_.work.push_back(
-      "UPDATE partition_controller.rollups SET gone_before = least(gone_before, coalesce((SELECT "
-      "pg_catalog.max(z.range_to) FROM partition_controller.sealed z JOIN partition_controller.rollups c ON "
-      "c.suffix = z.suffix WHERE c.table_oid = " +
+  const std::string gone =
+      "SELECT pg_catalog.max(z.range_to) FROM partition_controller.sealed z JOIN "
+      "partition_controller.rollups c ON c.suffix = z.suffix WHERE c.table_oid = " +
       table + " AND z.partition_oid <> " + std::to_string(oid) +
       " AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = z.partition_oid AND "
-      "i.inhparent "
-      "= " +
-      table + ")), " + bound(range.from) + ")), filled_from = greatest(filled_from, " + bound(range.to) +
+      "i.inhparent = " +
+      table + ")";
+  out_.work.push_back(
+      "UPDATE partition_controller.rollups SET gone_before = least(gone_before, coalesce((" + gone + "), " +
+      Time(range.from) + ")), filled_from = greatest(filled_from, " + Time(range.to) +
       "), state = CASE state WHEN 'live' THEN 'filling' ELSE state END WHERE target_oid = " + table);
 }
+
+// Of a bucket: -infinity for MINVALUE, which no time is less than.
+std::string RollupWriter::Time(const Bound& bound) const {
+  return bound.finite() ? LiteralSql(bound, key_) : "timestamptz '-infinity'";
+}
+
+bool RollupWriter::AfterRollup() const { return policy_.retention && policy_.retention->after_rollup; }
 
 void RollupWriter::MarkRange(const TableRef& partition, const Range& range) {
   for (const RollupSql& sql : MadeRollups(parent_)) {
@@ -280,10 +283,9 @@ void RollupWriter::DeleteRowsUnderRollups(const DeleteExpiredRows& a) {
       grid.NextAfter("upto") + ", " + cutoff + ") END;\n";
   // What lies beyond is another partition's, whose rows still count.
   if (bounds.to.finite()) body += "  upto := least(upto, " + LiteralSql(bounds.to, key_) + ");\n";
-  if (table_.feed) body += "  " + ExpectFed("'-infinity'", "upto") + "  " + Gone("upto") + ";\n";
+  if (table_.feed) body += "  " + ExpectFed("timestamptz '-infinity'", "upto") + "  " + Gone("upto") + ";\n";
   for (const RollupSql& sql : made) {
-    body += sql.BeforeDelete(leaf, a.leaf.oid, bounds, !is_default,
-                             sql.enabled() && policy_.retention && policy_.retention->after_rollup);
+    body += sql.BeforeDelete(leaf, a.leaf.oid, bounds, !is_default, sql.enabled() && AfterRollup());
   }
   body += std::string("  PERFORM pg_catalog.set_config('") + kMovesSetting +
           "', 'on', true);\n  DELETE FROM ONLY " + leaf + " WHERE " + column_ +

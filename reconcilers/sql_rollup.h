@@ -53,6 +53,8 @@ class RollupWriter : public SqlWriter {
   RollupSql For(const std::string& name) const;
   void ForgetFed(const RollupState& state);
   std::string ExpectFed(const std::string& from, const std::string& to) const;
+  std::string Time(const Bound& bound) const;
+  bool AfterRollup() const;
   // Names still mean the tables that the plan saw.
   void ExpectTables(const std::string& name);
 };

@@ -322,6 +322,25 @@ TEST_F(LevelsOfLastingRows, ALateRowOfAnHourThatIsGoneIsNotCountedTwice) {
             "0");
 }
 
+// Planned when all was right, and then a row came.
+TEST_F(LevelsOfLastingRows, ARowThatComesBeforeTheRemovalIsCountedFirst) {
+  policy_.retention.reset();
+  policy_.rollups[0].keep = CalendarDuration{30, CalendarDuration::Unit::kDay};
+  ASSERT_EQ(TroubleWith(Run(At("2026-05-01T00:00:00Z"))), "");
+  Insert("2026-05-01", "2026-07-15 11:59", "47 min");
+  ASSERT_EQ(TroubleWith(Run(At("2026-05-20T00:00:00Z"))), "");
+  int came = 0;
+  const auto late = [&](const StepOutcome& step) {
+    if (std::holds_alternative<ValidateBoundCheck>(step.action) && came++ == 0) Insert("2026-05-15 10:30+00");
+  };
+  ConvergeOn(uri_, policy_,
+             {.preview = later_, .acknowledged = {}, .holder = "test", .stop = {}, .on_step = late});
+  EXPECT_GT(came, 0);
+  ASSERT_EQ(TroubleWith(Run(later_ + std::chrono::hours(1))), "");
+  EXPECT_THAT(database_->Partitions("points_hourly"), Not(Contains(HasSubstr("p202605"))));
+  ExpectRight("after the removal");
+}
+
 TEST_F(LevelsOfLastingRows, WhatComesBackFromTheUndoWindowIsRight) {
   policy_.retention = Keep("10y", Retention::Action::kDrop, "30d");
   policy_.rollups[0].keep = CalendarDuration{30, CalendarDuration::Unit::kDay};
