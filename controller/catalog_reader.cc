@@ -5,6 +5,7 @@
 
 #include "controller/anatomy_reader.h"
 #include "controller/fields.h"
+#include "controller/read_transaction.h"
 #include "controller/rollup_reader.h"
 #include "reconcilers/bounds.h"
 #include "reconcilers/quote.h"
@@ -48,12 +49,6 @@ class Reader {
       : session_(session), policies_(policies), now_(now), catalogs_(policies.size()) {}
 
   std::vector<Catalog> Read() {
-    const Locks& locks = policies_.front()->locks;
-    std::string begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-    for (const std::string& setting : TransactionSettings(*policies_.front())) begin += "; " + setting;
-    session_.Query(begin + "; SET LOCAL lock_timeout = '" + std::to_string(locks.timeout.count()) +
-                   "ms'; SET LOCAL statement_timeout = '" + std::to_string(locks.statement_timeout.count()) +
-                   "ms'; SET LOCAL cursor_tuple_fraction = 1");
     ReadServer();
     ReadTables();
     if (!index_.empty()) {
@@ -65,10 +60,9 @@ class Reader {
         if (catalogs_[i].table) ReadRollups(session_, *policies_[i], now_, bookkeeping_, &catalogs_[i]);
       }
       for (std::size_t i = 0; i < catalogs_.size(); ++i) {
-        if (Probeable(i)) Unless([&] { Probe(i); }, [&] { Unknown(&catalogs_[i]); });
+        if (Probeable(i) && !UnlessLocked(session_, [&] { Probe(i); })) Unknown(&catalogs_[i]);
       }
     }
-    session_.Query("COMMIT");
     return std::move(catalogs_);
   }
 
@@ -362,10 +356,7 @@ class Reader {
         partition.oid = ToOid(row[1]);
         partition.schema = Text(row[2]);
         partition.name = Text(row[3]);
-        const std::string kind = Text(row[4]);
-        partition.kind = kind == "p"   ? Partition::Kind::kPartitioned
-                         : kind == "f" ? Partition::Kind::kForeign
-                                       : Partition::Kind::kTable;
+        partition.kind = PartitionKind(row[4]);
         partition.detach_pending = Flag(row[5]);
         partition.bounds = Text(row[6]);
         // Before PostgreSQL 14 a table never analysed shows 0 rows and 0 pages.
@@ -392,27 +383,8 @@ class Reader {
     session_.Query("CLOSE partitions");
     for (Catalog& catalog : catalogs_) {
       if (!catalog.table) continue;
-      auto& all = catalog.table->partitions;
-      std::sort(all.begin(), all.end(), [](const Partition& a, const Partition& b) {
-        return std::tie(a.range, a.oid) < std::tie(b.range, b.oid);
-      });
+      SortPartitions(&catalog.table->partitions);
     }
-  }
-
-  // Runs `probe`; if a lock of somebody else keeps it from its table, forgets
-  // what it did and runs `otherwise`, so that one locked table does not keep
-  // the others' policies waiting.
-  template <class F, class G>
-  void Unless(F&& probe, G&& otherwise) {
-    session_.Query("SAVEPOINT probe");
-    try {
-      probe();
-    } catch (const DatabaseError& e) {
-      if (e.kind() != DatabaseError::Kind::kLockTimeout) throw;
-      session_.Query("ROLLBACK TO SAVEPOINT probe");
-      otherwise();
-    }
-    session_.Query("RELEASE SAVEPOINT probe");
   }
 
   // Nothing is known of the default partition's rows: it counts as large.
@@ -439,12 +411,11 @@ class Reader {
           {ArrayOf(oids)});
       for (const Row& row : sizes.rows) pages[ToOid(row[0])] = Number(row[1]);
     };
-    Unless([&] { measure(defaults); },
-           [&] {
-             for (const Oid oid : defaults) {
-               Unless([&] { measure({oid}); }, [&] { pages[oid] = kProbePages + 1; });
-             }
-           });
+    if (!UnlessLocked(session_, [&] { measure(defaults); })) {
+      for (const Oid oid : defaults) {
+        if (!UnlessLocked(session_, [&] { measure({oid}); })) pages[oid] = kProbePages + 1;
+      }
+    }
     for (Catalog& catalog : catalogs_) {
       if (!catalog.table || !catalog.table->default_partition) continue;
       catalog.table->default_partition->pages = pages[catalog.table->default_partition->partition.oid];
@@ -741,16 +712,11 @@ class Reader {
 std::vector<Catalog> ReadCatalogs(Session& session, const std::vector<const Policy*>& policies,
                                   const Now& now) {
   if (policies.empty()) return {};
-  try {
-    return Reader(session, policies, now).Read();
-  } catch (const DatabaseError&) {
-    try {
-      session.Query("ROLLBACK");
-    } catch (const DatabaseError&) {
-      // The connection is gone, and the transaction with it.
-    }
-    throw;
-  }
+  std::vector<Catalog> catalogs;
+  ReadOnly(
+      session, *policies.front(), Isolation::kRepeatableRead,
+      [&] { catalogs = Reader(session, policies, now).Read(); }, "cursor_tuple_fraction = 1");
+  return catalogs;
 }
 
 }  // namespace partition_controller

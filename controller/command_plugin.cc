@@ -8,7 +8,8 @@
 #include "controller/kubernetes.h"
 #include "controller/plugin.h"
 #include "controller/resource.h"
-#include "controller/yaml_text.h"
+#include "crd/text.h"
+#include "crd/yaml.h"
 
 namespace partition_controller {
 namespace {
@@ -51,7 +52,7 @@ json WhyJson(const json& policy) {
 }
 
 std::string Encoded(const PluginOptions& options, const json& object) {
-  return options.output == PluginOptions::Output::kYaml ? YamlText(object) : object.dump(2) + "\n";
+  return options.output == PluginOptions::Output::kYaml ? WriteYaml(object) : object.dump(2) + "\n";
 }
 
 int PlanCode(const json& policy) {
@@ -59,20 +60,6 @@ int PlanCode(const json& policy) {
   if (!ConsentTo(policy).empty()) return 3;
   const json plan = policy.value("status", json::object()).value("plan", json::object());
   return plan.value("steps", 0) > 0 ? 2 : 0;
-}
-
-std::string PercentEncoded(const std::string& text) {
-  std::string encoded;
-  for (const char c : text) {
-    if (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '.' || c == '_') {
-      encoded += c;
-      continue;
-    }
-    char code[4];
-    std::snprintf(code, sizeof code, "%%%02X", static_cast<unsigned>(static_cast<unsigned char>(c)));
-    encoded += code;
-  }
-  return encoded;
 }
 
 // In pages: a cluster may have very many.

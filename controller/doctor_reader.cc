@@ -4,10 +4,10 @@
 #include <map>
 
 #include "controller/fields.h"
+#include "controller/read_transaction.h"
 #include "reconcilers/bookkeeping.h"
 #include "reconcilers/bounds.h"
 #include "reconcilers/quote.h"
-#include "reconcilers/sql.h"
 
 namespace partition_controller {
 namespace {
@@ -24,30 +24,15 @@ class Reader {
     ReadTables();
     ReadPartitions();
     ReadTriggers();
-    for (ExaminedTable& table : examined_.tables) Attempt([&] { CountDefault(&table); });
+    for (ExaminedTable& table : examined_.tables) UnlessRefused(session_, [&] { CountDefault(&table); });
     ReadKeepers();
     ReadPartman();
-    Attempt([&] { ReadJobs(); });
+    UnlessRefused(session_, [&] { ReadJobs(); });
     ReadStatements();
     return std::move(examined_);
   }
 
  private:
-  // Runs `read`; what fails, but for the connection, was not read.
-  template <class F>
-  bool Attempt(F&& read) {
-    session_.Query("SAVEPOINT attempt");
-    try {
-      read();
-      session_.Query("RELEASE SAVEPOINT attempt");
-      return true;
-    } catch (const DatabaseError& error) {
-      if (error.kind() == DatabaseError::Kind::kUnreachable) throw;
-      session_.Query("ROLLBACK TO SAVEPOINT attempt");
-      return false;
-    }
-  }
-
   bool Exists(const std::string& relation) {
     return !session_.Query("SELECT WHERE pg_catalog.to_regclass($1) IS NOT NULL", {relation}).rows.empty();
   }
@@ -113,10 +98,7 @@ class Reader {
       partition.oid = ToOid(row[1]);
       partition.schema = Text(row[2]);
       partition.name = Text(row[3]);
-      const std::string kind = Text(row[4]);
-      partition.kind = kind == "p"   ? Partition::Kind::kPartitioned
-                       : kind == "f" ? Partition::Kind::kForeign
-                                     : Partition::Kind::kTable;
+      partition.kind = PartitionKind(row[4]);
       partition.detach_pending = Flag(row[5]);
       partition.bounds = Text(row[6]);
       const std::optional<ParsedBounds> bounds = ParseBounds(partition.bounds);
@@ -127,11 +109,7 @@ class Reader {
       if (bounds) partition.range = bounds->range;
       table->partitions.push_back(std::move(partition));
     }
-    for (ExaminedTable& table : examined_.tables) {
-      std::sort(table.partitions.begin(), table.partitions.end(), [](const Partition& a, const Partition& b) {
-        return std::tie(a.range, a.oid) < std::tie(b.range, b.oid);
-      });
-    }
+    for (ExaminedTable& table : examined_.tables) SortPartitions(&table.partitions);
   }
 
   void CountDefault(ExaminedTable* table) {
@@ -154,7 +132,6 @@ class Reader {
 
   void ReadTriggers() {
     // What is cloned from the parent is told once, there.
-    const std::string clone = examined_.server.version >= 130'000 ? "g.tgparentid = 0" : "true";
     const Result found = session_.Query(
         "SELECT coalesce(i.inhparent, c.oid), n.nspname, c.relname, g.tgname, coalesce(e.extname, ''), "
         "p.prosrc ~* 'PARTITION\\s+OF' OR g.tgname ~ '(_part_trig|_insert_trigger)$' FROM "
@@ -163,8 +140,7 @@ class Reader {
         "LEFT JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid LEFT JOIN pg_catalog.pg_depend d ON "
         "d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' LEFT JOIN "
         "pg_catalog.pg_extension e ON e.oid = d.refobjid WHERE NOT g.tgisinternal AND g.tgenabled <> 'D' AND "
-        "g.tgname NOT LIKE 'partition\\_controller%' AND " +
-        clone + " ORDER BY c.oid, g.tgname");
+        "g.tgname NOT LIKE 'partition\\_controller%' AND g.tgparentid = 0 ORDER BY c.oid, g.tgname");
     for (const Row& row : found.rows) {
       if (ExaminedTable* table = TableOf(ToOid(row[0]))) {
         table->triggers.push_back({Text(row[1]), Text(row[2]), Text(row[3]), Text(row[4]), Flag(row[5])});
@@ -175,12 +151,12 @@ class Reader {
   void ReadKeepers() {
     if (!Exists("partition_controller.version")) return;
     std::int64_t version = 0;
-    const bool readable = Attempt([&] {
+    const bool readable = UnlessRefused(session_, [&] {
       version =
           Number(session_.Query("SELECT max(version) FROM partition_controller.version").rows.at(0).at(0));
     });
     if (!readable || version < 1 || version > kBookkeepingVersion) return;
-    Attempt([&] {
+    UnlessRefused(session_, [&] {
       const Result kept = session_.Query(
           "SELECT k.table_oid, k.policy_namespace || '/' || k.policy_name, c.oid IS NOT NULL, k.schema_name, "
           "k.table_name FROM partition_controller.tables k LEFT JOIN pg_catalog.pg_class c ON c.oid = "
@@ -246,7 +222,7 @@ class Reader {
                ") * 3600 + extract(minute FROM " + value + ") * 60 + extract(second FROM " + value +
                "))::bigint";
       };
-      Attempt([&] {
+      UnlessRefused(session_, [&] {
         const Result rows = session_.Query(
             // Names are not quoted there; a schema with a dot is beyond pg_partman, too.
             "SELECT pg_catalog.split_part(parent_table, '.', 1), pg_catalog.substr(parent_table, "
@@ -295,7 +271,7 @@ class Reader {
         "n.oid = e.extnamespace WHERE e.extname = 'pg_stat_statements'");
     if (!views.rows.empty() && Flag(views.rows[0][1])) {
       const std::string schema = Text(views.rows[0][0]);
-      Attempt([&] {
+      UnlessRefused(session_, [&] {
         const Result seen = session_.Query(
             "SELECT s.query, s.calls, s.total_exec_time, r.rolname FROM " + schema +
             ".pg_stat_statements s LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.userid WHERE s.dbid = "
@@ -309,7 +285,7 @@ class Reader {
         }
       });
       if (examined_.server.version >= 140'000) {
-        Attempt([&] {
+        UnlessRefused(session_, [&] {
           examined_.statements_since =
               Text(session_.Query("SELECT stats_reset FROM " + schema + ".pg_stat_statements_info")
                        .rows.at(0)
@@ -333,23 +309,9 @@ class Reader {
 }  // namespace
 
 Examined ReadExamined(Session& session, const Policy& any) {
-  std::string begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-  for (const std::string& setting : TransactionSettings(any)) begin += "; " + setting;
-  try {
-    session.Query(begin + "; SET LOCAL lock_timeout = '" + std::to_string(any.locks.timeout.count()) +
-                  "ms'; SET LOCAL statement_timeout = '" +
-                  std::to_string(any.locks.statement_timeout.count()) + "ms'");
-    Examined examined = Reader(session).Read();
-    session.Query("COMMIT");
-    return examined;
-  } catch (const DatabaseError&) {
-    try {
-      session.Query("ROLLBACK");
-    } catch (const DatabaseError&) {
-      // The connection is gone, and the transaction with it.
-    }
-    throw;
-  }
+  Examined examined;
+  ReadOnly(session, any, Isolation::kRepeatableRead, [&] { examined = Reader(session).Read(); });
+  return examined;
 }
 
 }  // namespace partition_controller

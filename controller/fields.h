@@ -4,10 +4,12 @@
 #ifndef PARTITION_CONTROLLER_CONTROLLER_FIELDS_H_
 #define PARTITION_CONTROLLER_CONTROLLER_FIELDS_H_
 
+#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "reconcilers/catalog.h"
@@ -32,6 +34,20 @@ inline std::vector<std::string> Strings(const std::optional<std::string>& json) 
   if (!json) return all;
   for (const auto& one : nlohmann::json::parse(*json)) all.push_back(one.get<std::string>());
   return all;
+}
+
+// Of pg_class.relkind.
+inline Partition::Kind PartitionKind(const std::optional<std::string>& relkind) {
+  if (relkind == "p") return Partition::Kind::kPartitioned;
+  return relkind == "f" ? Partition::Kind::kForeign : Partition::Kind::kTable;
+}
+
+// By range, as a catalog has them.
+template <class Partitions>
+void SortPartitions(Partitions* partitions) {
+  std::sort(partitions->begin(), partitions->end(), [](const Partition& a, const Partition& b) {
+    return std::tie(a.range, a.oid) < std::tie(b.range, b.oid);
+  });
 }
 
 }  // namespace partition_controller

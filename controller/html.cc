@@ -50,24 +50,6 @@ Html Name(std::string_view name) {
   return html;
 }
 
-std::string UrlPart(std::string_view text) {
-  constexpr std::string_view kDigits = "0123456789ABCDEF";
-  std::string url;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '-' || c == '.' || c == '_';
-    if (plain) {
-      url += c;
-    } else {
-      url += '%';
-      url += kDigits[byte >> 4];
-      url += kDigits[byte & 15];
-    }
-  }
-  return url;
-}
-
 std::string Percent(double share) { return Fixed(std::clamp(share, 0.0, 1.0) * 100, 2) + '%'; }
 
 std::string Count(std::int64_t number) {
@@ -75,19 +57,6 @@ std::string Count(std::int64_t number) {
   const std::size_t first = number < 0 ? 1 : 0;
   for (std::size_t i = digits.size(); i > first + 3;) digits.insert(i -= 3, ",");
   return digits;
-}
-
-std::string Size(std::int64_t bytes) {
-  constexpr const char* kUnits[] = {"bytes", "kB", "MB", "GB", "TB", "PB"};
-  auto size = static_cast<double>(bytes);
-  std::size_t unit = 0;
-  // 999.5 would be written with four digits.
-  while (size >= 999.5 && unit + 1 < std::size(kUnits)) {
-    size /= 1024;
-    ++unit;
-  }
-  const int digits = unit == 0 || size >= 99.95 ? 0 : size >= 9.995 ? 1 : 2;
-  return Fixed(size, digits) + ' ' + kUnits[unit];
 }
 
 std::string Span(std::chrono::microseconds span) {

@@ -55,15 +55,10 @@ class Html {
 // A name whose direction of writing does not leak into what stands around it.
 Html Name(std::string_view name);
 
-// A part of a text as a URL's query holds it.
-std::string UrlPart(std::string_view text);
-
 // "12.5%" of a share from 0 to 1.  Independent of the locale.
 std::string Percent(double share);
 // "1,234,567".
 std::string Count(std::int64_t number);
-// As pg_size_pretty counts, with three digits: "1.18 GB".
-std::string Size(std::int64_t bytes);
 // One unit: "40 s", "3 min", "36 h", "39 d", "4 y".
 std::string Span(std::chrono::microseconds span);
 // "in 3 d", "3 d ago", "now".

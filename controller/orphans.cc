@@ -1,7 +1,7 @@
 #include "controller/orphans.h"
 
 #include "controller/fields.h"
-#include "reconcilers/sql.h"
+#include "controller/read_transaction.h"
 
 namespace partition_controller {
 
@@ -19,23 +19,8 @@ constexpr char kQuery[] =
 }  // namespace
 
 std::vector<Policy> ReadKept(Session& session, const Policy& any, const std::string& lease_uid) {
-  std::string begin = "BEGIN READ ONLY";
-  for (const std::string& setting : TransactionSettings(any)) begin += "; " + setting;
   Result found;
-  try {
-    session.Query(begin + "; SET LOCAL lock_timeout = '" + std::to_string(any.locks.timeout.count()) +
-                  "ms'; SET LOCAL statement_timeout = '" +
-                  std::to_string(any.locks.statement_timeout.count()) + "ms'");
-    found = session.Query(kQuery, {lease_uid});
-    session.Query("COMMIT");
-  } catch (const DatabaseError&) {
-    try {
-      session.Query("ROLLBACK");
-    } catch (const DatabaseError&) {
-      // The connection is gone, and the transaction with it.
-    }
-    throw;
-  }
+  ReadOnly(session, any, Isolation::kReadCommitted, [&] { found = session.Query(kQuery, {lease_uid}); });
   std::vector<Policy> kept;
   for (const Row& row : found.rows) {
     Policy& policy = kept.emplace_back();

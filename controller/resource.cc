@@ -94,9 +94,9 @@ std::string Shortened(const std::string& text) {
 // What is known from before, where this look has nothing newer: the last thing
 // that was done, perhaps by another process, and the rollups.
 void KeepHistory(const PolicyState* state, const json& there, json* status) {
-  if (state != nullptr && state->last_action_at) {
-    (*status)["lastAction"] = Shortened(state->last_action);
-    (*status)["lastActionTime"] = Time(*state->last_action_at);
+  if (state != nullptr && !state->recent.empty()) {
+    (*status)["lastAction"] = Shortened(state->recent.front().what);
+    (*status)["lastActionTime"] = Time(state->recent.front().at);
   } else {
     for (const char* field : {"lastAction", "lastActionTime"}) {
       if (const std::string before = TextOf(there, field); !before.empty()) (*status)[field] = before;

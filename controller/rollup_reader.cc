@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "controller/fields.h"
+#include "controller/read_transaction.h"
 #include "reconcilers/bounds.h"
 #include "reconcilers/calendar.h"
 #include "reconcilers/quote.h"
@@ -151,7 +152,7 @@ class RollupReader {
     CountMarks(*rollup, state);
     if (!state->target.spans || state->filled) return;
     std::vector<Instant> lacking;
-    const bool looked = UnlessLocked([&] { FindUnfilled(source, *state, &lacking); });
+    const bool looked = UnlessLocked(session_, [&] { FindUnfilled(source, *state, &lacking); });
     state->fill_lacks = !looked || (!lacking.empty() && lacking.front() == newest_unfilled_);
   }
 
@@ -187,7 +188,7 @@ class RollupReader {
     if (state.target.spans && !paused) {
       std::vector<Instant>& demanded = feed.demanded;
       // Asked for again with the next look.
-      const bool looked = UnlessLocked([&] {
+      const bool looked = UnlessLocked(session_, [&] {
         FindUnfilled({feeder.rollup, table, QuoteName(feeder.time_column)}, state, &demanded);
       });
       if (!looked) demanded.clear();
@@ -208,22 +209,6 @@ class RollupReader {
     std::string table;  // quoted
     std::string time;   // likewise
   };
-
-  // False if a lock of somebody else on a table of clients kept `look` from it:
-  // that must not keep other policies waiting.
-  template <class F>
-  bool UnlessLocked(F&& look) {
-    session_.Query("SAVEPOINT look");
-    try {
-      look();
-    } catch (const DatabaseError& e) {
-      if (e.kind() != DatabaseError::Kind::kLockTimeout) throw;
-      session_.Query("ROLLBACK TO SAVEPOINT look; RELEASE SAVEPOINT look");
-      return false;
-    }
-    session_.Query("RELEASE SAVEPOINT look");
-    return true;
-  }
 
   static std::string Literal(Instant at) { return "timestamptz " + QuoteLiteral(ToString(at)); }
 

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "controller/fields.h"
-#include "reconcilers/sql.h"
+#include "controller/read_transaction.h"
 
 namespace partition_controller {
 namespace {
@@ -37,36 +37,11 @@ std::vector<RelationSize> ReadSizes(Session& session, const Policy& policy, cons
     if (detached.exists && !detached.attached) oids.push_back(detached.oid);
   }
   if (oids.empty()) return sizes;
-  std::string begin = "BEGIN READ ONLY";
-  for (const std::string& setting : TransactionSettings(policy)) begin += "; " + setting;
-  try {
-    session.Query(begin + "; SET LOCAL lock_timeout = '" + std::to_string(policy.locks.timeout.count()) +
-                  "ms'; SET LOCAL statement_timeout = '" +
-                  std::to_string(policy.locks.statement_timeout.count()) + "ms'; SAVEPOINT sizes");
-    try {
-      Measure(session, oids, &sizes);
-    } catch (const DatabaseError& error) {
-      if (error.kind() != DatabaseError::Kind::kLockTimeout) throw;
-      session.Query("ROLLBACK TO SAVEPOINT sizes; SET LOCAL lock_timeout = '50ms'");
-      for (const Oid oid : oids) {
-        session.Query("SAVEPOINT size");
-        try {
-          Measure(session, {oid}, &sizes);
-        } catch (const DatabaseError& e) {
-          if (e.kind() != DatabaseError::Kind::kLockTimeout) throw;
-          session.Query("ROLLBACK TO SAVEPOINT size");
-        }
-      }
-    }
-    session.Query("COMMIT");
-  } catch (const DatabaseError&) {
-    try {
-      session.Query("ROLLBACK");
-    } catch (const DatabaseError&) {
-      // The connection is gone, and the transaction with it.
-    }
-    throw;
-  }
+  ReadOnly(session, policy, Isolation::kReadCommitted, [&] {
+    if (UnlessLocked(session, [&] { Measure(session, oids, &sizes); })) return;
+    session.Query("SET LOCAL lock_timeout = '50ms'");
+    for (const Oid oid : oids) UnlessLocked(session, [&] { Measure(session, {oid}, &sizes); });
+  });
   return sizes;
 }
 

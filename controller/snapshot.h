@@ -70,10 +70,7 @@ struct PolicyState {
   // What is done next: a kind without a time if it is due; empty: nothing is.
   std::string next_action;
   std::optional<Instant> next_action_at;
-  // The last step that changed the table; nothing: none since this process began.
-  std::string last_action;
-  std::optional<Instant> last_action_at;
-  std::vector<DoneStep> recent;  // the last ones, newest first
+  std::vector<DoneStep> recent;  // since this process began: the last ones, newest first
   std::string plan_hash;
   bool needs_acknowledgement = false;
   std::optional<AtStake> at_stake;

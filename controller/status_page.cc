@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "controller/status_parts.h"
+#include "crd/text.h"
 #include "reconcilers/quote.h"
 #include "reconcilers/rollup_tables.h"
 
@@ -127,7 +128,7 @@ Html Holds(const PolicyState& state) {
   Html html;
   if (!state.observed) return html;
   if (!state.partitioned) return html << (state.view ? state.view->kind : std::string());
-  return html << Size(state.bytes) << "<br><span class=\"soft\">" << Count(state.partitions)
+  return html << BytesText(state.bytes) << "<br><span class=\"soft\">" << Count(state.partitions)
               << (state.partitions == 1 ? " partition" : " partitions") << "</span>";
 }
 
@@ -313,7 +314,8 @@ Html Badge(Level level) {
 
 Html TableLink(const PolicyKey& key) {
   Html html;
-  return html << "table?namespace=" << UrlPart(key.name_space) << "&amp;policy=" << UrlPart(key.name);
+  return html << "table?namespace=" << PercentEncoded(key.name_space)
+              << "&amp;policy=" << PercentEncoded(key.name);
 }
 
 Html Coverage(const PolicyState& state, Instant now) {

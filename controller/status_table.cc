@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "controller/status_parts.h"
+#include "crd/text.h"
 #include "reconcilers/quote.h"
 
 namespace partition_controller {
@@ -74,7 +75,7 @@ Html Holdings(const PolicyState& state) {
     return html;
   }
   html << Count(state.partitions) << (state.partitions == 1 ? " partition, " : " partitions, ")
-       << Size(state.bytes);
+       << BytesText(state.bytes);
   return html;
 }
 
@@ -171,7 +172,7 @@ Html Consent(const PolicyState& state) {
        << state.plan_hash;
   if (state.at_stake) {
     html << ": " << Count(state.at_stake->partitions) << " partitions, about " << Count(state.at_stake->rows)
-         << " rows, " << Size(state.at_stake->bytes);
+         << " rows, " << BytesText(state.at_stake->bytes);
   }
   return html << ".</p>";
 }

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "controller/status_parts.h"
+#include "crd/text.h"
 #include "reconcilers/bounds.h"
 
 namespace partition_controller {
@@ -94,7 +95,7 @@ Html Tip(const Timeline::Slot& slot, const char* words) {
     html << ": ";
   }
   html << StateOf(slot, words) << ". " << Text(slot.range.from) << " to " << Text(slot.range.to);
-  if (slot.partitions > 0) html << ". " << Size(slot.bytes);
+  if (slot.partitions > 0) html << ". " << BytesText(slot.bytes);
   if (slot.rows >= 0) html << ", " << Rows(slot.rows) << " rows";
   return html << "</title>";
 }
@@ -304,7 +305,7 @@ Html Lanes(const TableView& view, const Timeline& line, Instant now) {
     Html caption;
     Html bars;
     caption << "<b>Detached</b> " << Count(view.detached) << (view.detached == 1 ? " table, " : " tables, ")
-            << Size(view.detached_bytes) << "; ";
+            << BytesText(view.detached_bytes) << "; ";
     if (view.dropped_from) {
       caption << "undo window until " << Time(*view.dropped_from, now);
     } else {
@@ -323,7 +324,7 @@ Html Lanes(const TableView& view, const Timeline& line, Instant now) {
       caption << "empty";
     } else {
       caption << (view.fallback->exact ? "" : "about ") << Count(view.fallback->rows)
-              << (view.fallback->rows == 1 ? " row" : " rows") << ", " << Size(view.fallback->bytes);
+              << (view.fallback->rows == 1 ? " row" : " rows") << ", " << BytesText(view.fallback->bytes);
     }
     for (const Timeline::Slot& slot : line.in_default) {
       bars << "<g>" << Tip(slot, "rows in the default partition") << Bar(slot.from, slot.to, "bar stray")
@@ -348,7 +349,7 @@ Html SlotRow(const Timeline::Slot& slot, const char* words) {
        << "</span></th><td>" << Text(slot.range.from) << "<br>" << Text(slot.range.to)
        << "</td><td class=\"num\">";
   if (slot.partitions > 0) {
-    html << Size(slot.bytes) << "<br><span class=\"soft\">" << Rows(slot.rows) << "</span>";
+    html << BytesText(slot.bytes) << "<br><span class=\"soft\">" << Rows(slot.rows) << "</span>";
   }
   return html << "</td></tr>";
 }
@@ -398,7 +399,7 @@ Html TimelineFigure(const TableView& view, Instant now, int number) {
   html << "<figure>" << MainDrawing(view, line, number);
   html << Lanes(view, line, now) << "<figcaption>";
   if (line.most_bytes > 0) {
-    html << "Filled from below by size; the largest has " << Size(line.most_bytes) << ". ";
+    html << "Filled from below by size; the largest has " << BytesText(line.most_bytes) << ". ";
   } else {
     html << "Sizes are known after the first VACUUM or ANALYZE. ";
   }

@@ -94,9 +94,9 @@ PolicyState Together(const std::vector<std::shared_ptr<const PolicyState>>& stat
       whole.next_action = part.table + ": " + part.next_action;
       whole.next_action_at = part.next_action_at;
     }
-    if (part.last_action_at && (!whole.last_action_at || *part.last_action_at > *whole.last_action_at)) {
-      whole.last_action = part.table + ": " + part.last_action;
-      whole.last_action_at = part.last_action_at;
+    if (!part.recent.empty() && (whole.recent.empty() || part.recent.front().at > whole.recent.front().at)) {
+      whole.recent = part.recent;
+      whole.recent.front().what = part.table + ": " + whole.recent.front().what;
     }
     // Each table is consented to by itself, one after the other.
     if (part.needs_acknowledgement && !whole.needs_acknowledgement) {

@@ -116,8 +116,6 @@ std::shared_ptr<const TableView> ViewOrNull(const Policy& policy, const Situatio
 }
 
 void Remember(const DoneStep& done, PolicyState* state) {
-  state->last_action = done.what;
-  state->last_action_at = done.at;
   state->recent.insert(state->recent.begin(), done);
   if (state->recent.size() > kMostRecent) state->recent.pop_back();
 }

@@ -1,6 +1,7 @@
 #include "crd/text.h"
 
 #include <cstdint>
+#include <iterator>
 
 namespace partition_controller {
 namespace {
@@ -109,6 +110,36 @@ std::string Quoted(std::string_view text) {
     ++shown;
   }
   return out + "'";
+}
+
+std::string BytesText(std::int64_t bytes) {
+  constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+  if (bytes < 1'024) return std::to_string(bytes) + " B";
+  std::size_t unit = 0;
+  // In tenths, and without floating point, so that it is the same everywhere.
+  std::int64_t tenths = bytes;
+  while (tenths >= 1'024 && unit + 2 < std::size(kUnits)) {
+    if (tenths < std::int64_t{1'024} * 1'024) break;
+    tenths /= 1'024;
+    ++unit;
+  }
+  tenths = (tenths * 10 + 512) / 1'024;
+  ++unit;
+  const std::string whole = std::to_string(tenths / 10);
+  return (tenths < 1'000 ? whole + '.' + std::to_string(tenths % 10) : whole) + ' ' + kUnits[unit];
+}
+
+std::string PercentEncoded(std::string_view text) {
+  std::string url;
+  for (const char c : text) {
+    if (LowerOrDigit(c) || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' || c == '_') {
+      url += c;
+    } else {
+      url += '%';
+      AppendHex(Byte(c), 2, &url);
+    }
+  }
+  return url;
 }
 
 bool IsDnsLabel(std::string_view text) {

@@ -4,6 +4,7 @@
 #define PARTITION_CONTROLLER_CRD_TEXT_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -29,6 +30,12 @@ std::size_t FindIgnoringCase(std::string_view text, std::string_view word, std::
 // For messages: printable, in single quotes, shortened to about 60 characters;
 // "(not shown)" for what may hold a secret.
 std::string Quoted(std::string_view text);
+
+// "12.3 GiB"; three digits at least where there are as many.
+std::string BytesText(std::int64_t bytes);
+
+// As part of a URL's path or query: all but letters, digits, '-', '.' and '_' as %XX.
+std::string PercentEncoded(std::string_view text);
 
 // RFC 1123 names as Kubernetes checks them: a label, and labels joined by dots.
 bool IsDnsLabel(std::string_view text);

@@ -1,11 +1,15 @@
 #include "crd/yaml.h"
 
+#include <yaml-cpp/emitter.h>
+#include <yaml-cpp/emittermanip.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/mark.h>
+#include <yaml-cpp/null.h>
 #include <yaml-cpp/parser.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdint>
 #include <deque>
@@ -213,6 +217,48 @@ bool IndentedByTab(std::string_view text, int line) {
   return text.substr(0, first).find('\t') != std::string_view::npos;
 }
 
+// Whether no reader takes it for anything but a text.  What YAML 1.1 takes for
+// a truth value is quoted.
+bool Plain(const std::string& text) {
+  constexpr std::array<std::string_view, 9> kWords = {"true", "false", "null", "yes", "no",
+                                                      "on",   "off",   "y",    "n"};
+  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  constexpr std::string_view kMore = "0123456789-_./";
+  if (text.empty() || kLetters.find(text.front()) == std::string_view::npos) return false;
+  std::string lower = text;
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return std::find(kWords.begin(), kWords.end(), lower) == kWords.end() &&
+         std::all_of(text.begin(), text.end(), [&](char c) {
+           return kLetters.find(c) != std::string_view::npos || kMore.find(c) != std::string_view::npos;
+         });
+}
+
+void Emit(const json& value, YAML::Emitter* out) {
+  if (value.is_structured() && value.empty()) *out << YAML::Flow;
+  if (value.is_object()) {
+    *out << YAML::BeginMap;
+    for (const auto& [key, member] : value.items()) {
+      *out << YAML::Key;
+      Emit(json(key), out);
+      *out << YAML::Value;
+      Emit(member, out);
+    }
+    *out << YAML::EndMap;
+  } else if (value.is_array()) {
+    *out << YAML::BeginSeq;
+    for (const json& member : value) Emit(member, out);
+    *out << YAML::EndSeq;
+  } else if (value.is_string()) {
+    const std::string& text = value.get_ref<const std::string&>();
+    if (!Plain(text)) *out << YAML::DoubleQuoted;
+    *out << text;
+  } else if (value.is_null()) {
+    *out << YAML::Null;
+  } else {
+    *out << value.dump();
+  }
+}
+
 }  // namespace
 
 std::size_t PositionMap::Add(std::size_t parent, const std::string& step, Position position) {
@@ -274,6 +320,12 @@ YamlFile ReadYaml(std::string_view text, const std::string& file) {
     report({}, "not valid YAML");
   }
   return out;
+}
+
+std::string WriteYaml(const json& value) {
+  YAML::Emitter out;
+  Emit(value, &out);
+  return std::string(out.c_str()) + "\n";
 }
 
 }  // namespace partition_controller

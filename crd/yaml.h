@@ -1,4 +1,4 @@
-// YAML text to JSON values: the one door to the YAML library.
+// YAML text to JSON values, and back: the one door to the YAML library.
 //
 // Stricter than YAML, so that a file means the same to every reader: no
 // anchors, aliases, tags or repeated keys.  Scalars follow the core schema of
@@ -53,6 +53,10 @@ struct YamlFile {
 // Never throws for bad input: that gives problems, in which `file` is repeated.
 // Text longer than 1 MiB, deeper than 32 levels or not in UTF-8 is refused.
 YamlFile ReadYaml(std::string_view text, const std::string& file);
+
+// `value` in blocks, for people; any reader of YAML, 1.1 or 1.2, takes it for the
+// same.
+std::string WriteYaml(const nlohmann::json& value);
 
 }  // namespace partition_controller
 

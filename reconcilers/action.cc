@@ -6,13 +6,6 @@
 namespace partition_controller {
 namespace {
 
-template <class... Fs>
-struct Overloaded : Fs... {
-  using Fs::operator()...;
-};
-template <class... Fs>
-Overloaded(Fs...) -> Overloaded<Fs...>;
-
 std::string Quoted(const TableRef& ref) { return QuoteName(ref.schema, ref.name); }
 
 std::string Quoted(const Table& table) { return QuoteName(table.schema, table.name); }
@@ -196,6 +189,13 @@ std::string Describe(const Action& action, const Table& table) {
 bool Destructive(const Action& action) {
   return std::holds_alternative<DetachPartition>(action) || std::holds_alternative<DropPartition>(action) ||
          std::holds_alternative<DeleteExpiredRows>(action);
+}
+
+char MarkOf(const Action& action) {
+  const bool adds =
+      std::holds_alternative<CreatePartition>(action) || std::holds_alternative<CreateDefault>(action) ||
+      std::holds_alternative<FinishDrain>(action) || std::holds_alternative<ReattachPartition>(action);
+  return adds ? '+' : Destructive(action) ? '-' : '~';
 }
 
 bool Routine(const Action& action) {

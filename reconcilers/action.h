@@ -258,6 +258,15 @@ using Action =
                  UnfenceConversion, AbandonConversion, BeginRevert, MergeChild, DropChild, FinishRevert,
                  InstallRollup, RefreshRollup, FillRollup, AuditRollup, ProveRollup, StopRollup>;
 
+// Visits actions by a lambda for each: a new action does not compile until each
+// such place says what it means there.
+template <class... Fs>
+struct Overloaded : Fs... {
+  using Fs::operator()...;
+};
+template <class... Fs>
+Overloaded(Fs...) -> Overloaded<Fs...>;
+
 // The value of the metric label `action`: "create_partition", ...  Stable.
 const char* Kind(const Action& action);
 // Every value that Kind returns.
@@ -274,6 +283,10 @@ bool Destructive(const Action& action);
 bool EndsWayBack(const Table& table);
 std::string WhyNoWayBack(const DropPartition& action);
 std::string WhyNoWayBack(const DeleteExpiredRows& action);
+
+// What it does to the parent's partitions: '+' adds one, '-' removes one or rows of
+// it, '~' the rest.
+char MarkOf(const Action& action);
 
 // What is done again and again as rows arrive: that it is due is no sign of
 // trouble.

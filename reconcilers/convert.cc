@@ -10,6 +10,7 @@
 
 #include <algorithm>
 
+#include "crd/text.h"
 #include "reconcilers/bounds.h"
 #include "reconcilers/naming.h"
 #include "reconcilers/planning.h"
@@ -38,26 +39,18 @@ Instant Present(const Planning& p) {
 
 TableRef PlainRef(const Planning& p) { return {p.table.oid, p.table.schema, p.table.name, ""}; }
 
-// "1.2 GiB", "340 MiB".
-std::string Size(std::int64_t bytes) {
-  const std::int64_t mebibytes = (bytes + (1 << 19)) >> 20;
-  if (mebibytes < 1'024) return std::to_string(std::max<std::int64_t>(1, mebibytes)) + " MiB";
-  const std::int64_t tenths = mebibytes * 10 / 1'024;
-  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " GiB";
-}
-
 // What reading the table once means.
 std::string OneScan(const Planning& p) {
   const std::string rows =
       p.table.rows > 0 ? " (about " + std::to_string(static_cast<std::int64_t>(p.table.rows)) + " rows)" : "";
-  return "reads the table once, " + Size(p.table.anatomy->bytes) + rows + "; readers and writers go on";
+  return "reads the table once, " + BytesText(p.table.anatomy->bytes) + rows + "; readers and writers go on";
 }
 
 // In the database's folder, or wherever its tablespace is: that is not for a
 // client to see, so the plan says what is needed.
 std::string IndexCost(const Planning& p) {
   const double rows = std::max(0.0, p.table.rows);
-  return "needs about " + Size(static_cast<std::int64_t>(rows * 40)) + " of disk, and " + OneScan(p);
+  return "needs about " + BytesText(static_cast<std::int64_t>(rows * 40)) + " of disk, and " + OneScan(p);
 }
 
 Conversion Planned(const Planning& p) {

@@ -50,23 +50,6 @@ std::string Utf8(std::string_view text) {
   return valid;
 }
 
-std::string BytesText(std::int64_t bytes) {
-  constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-  if (bytes < 1'024) return std::to_string(bytes) + " B";
-  std::size_t unit = 0;
-  // In tenths, and without floating point, so that it is the same everywhere.
-  std::int64_t tenths = bytes;
-  while (tenths >= 1'024 && unit + 2 < std::size(kUnits)) {
-    if (tenths < std::int64_t{1'024} * 1'024) break;
-    tenths /= 1'024;
-    ++unit;
-  }
-  tenths = (tenths * 10 + 512) / 1'024;
-  ++unit;
-  const std::string whole = std::to_string(tenths / 10);
-  return (tenths < 1'000 ? whole + '.' + std::to_string(tenths % 10) : whole) + ' ' + kUnits[unit];
-}
-
 std::string ServerVersion(int version) {
   return std::to_string(version / 10'000) + '.' + std::to_string(version % 10'000);
 }

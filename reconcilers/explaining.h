@@ -27,9 +27,6 @@ std::string FateOfNewRows(const Policy& policy, const Table& table, const Outloo
 // the encoding SQL_ASCII may hold anything.
 std::string Utf8(std::string_view text);
 
-// "12.3 GiB"; three digits at least where there are as many.
-std::string BytesText(std::int64_t bytes);
-
 // "15.13", of server_version_num.
 std::string ServerVersion(int version);
 

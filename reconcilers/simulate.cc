@@ -40,27 +40,48 @@ double SharedDays(const Range& range, Instant from, Instant to) {
   return begin < end ? Days(end.at - begin.at).count() : 0;
 }
 
-// Whether steps of this kind make, move or remove something.
-bool Tells(const Action& action) {
-  return !std::holds_alternative<AnalyzeParent>(action) && !std::holds_alternative<AddBoundCheck>(action) &&
-         !std::holds_alternative<ValidateBoundCheck>(action) &&
-         !std::holds_alternative<ForgetDetached>(action);
+enum class Part { kTold, kSilent, kNotFollowed };
+
+// What a simulation makes of a step: it tells those that make, move or remove
+// something, and follows no conversion.
+Part PartOf(const Action& action) {
+  return std::visit(Overloaded{[](const FinalizeDetach&) { return Part::kTold; },
+                               [](const CreatePartition&) { return Part::kTold; },
+                               [](const CreateDefault&) { return Part::kTold; },
+                               [](const RemoveDefault&) { return Part::kTold; },
+                               [](const ReplacePartitions&) { return Part::kTold; },
+                               [](const BeginDrain&) { return Part::kTold; },
+                               [](const FinishDrain&) { return Part::kTold; },
+                               [](const ReattachPartition&) { return Part::kTold; },
+                               [](const DetachPartition&) { return Part::kTold; },
+                               [](const DropPartition&) { return Part::kTold; },
+                               [](const DeleteExpiredRows&) { return Part::kTold; },
+                               [](const ForgetDetached&) { return Part::kSilent; },
+                               [](const AddBoundCheck&) { return Part::kSilent; },
+                               [](const ValidateBoundCheck&) { return Part::kSilent; },
+                               [](const AnalyzeParent&) { return Part::kSilent; },
+                               [](const InstallRollup&) { return Part::kSilent; },
+                               [](const RefreshRollup&) { return Part::kSilent; },
+                               [](const FillRollup&) { return Part::kSilent; },
+                               [](const AuditRollup&) { return Part::kSilent; },
+                               [](const ProveRollup&) { return Part::kSilent; },
+                               [](const StopRollup&) { return Part::kSilent; },
+                               [](const PrepareConversion&) { return Part::kNotFollowed; },
+                               [](const BuildIndex&) { return Part::kNotFollowed; },
+                               [](const DropInvalidIndex&) { return Part::kNotFollowed; },
+                               [](const FenceConversion&) { return Part::kNotFollowed; },
+                               [](const FinishConversion&) { return Part::kNotFollowed; },
+                               [](const UnfenceConversion&) { return Part::kNotFollowed; },
+                               [](const AbandonConversion&) { return Part::kNotFollowed; },
+                               [](const BeginRevert&) { return Part::kNotFollowed; },
+                               [](const MergeChild&) { return Part::kNotFollowed; },
+                               [](const DropChild&) { return Part::kNotFollowed; },
+                               [](const FinishRevert&) { return Part::kNotFollowed; }},
+                    action);
 }
 
 bool Removes(const Action& action) {
   return std::holds_alternative<DetachPartition>(action) || std::holds_alternative<DropPartition>(action);
-}
-
-// What a simulation does not follow.
-bool Converts(const Action& action) {
-  return std::holds_alternative<PrepareConversion>(action) || std::holds_alternative<BuildIndex>(action) ||
-         std::holds_alternative<DropInvalidIndex>(action) ||
-         std::holds_alternative<FenceConversion>(action) ||
-         std::holds_alternative<FinishConversion>(action) ||
-         std::holds_alternative<UnfenceConversion>(action) ||
-         std::holds_alternative<AbandonConversion>(action) || std::holds_alternative<BeginRevert>(action) ||
-         std::holds_alternative<MergeChild>(action) || std::holds_alternative<DropChild>(action) ||
-         std::holds_alternative<FinishRevert>(action);
 }
 
 class Simulator {
@@ -241,10 +262,11 @@ class Simulator {
         break;
       }
       for (const Step& step : plan.steps) {
-        if (Converts(step.action)) {
+        const Part part = PartOf(step.action);
+        if (part == Part::kNotFollowed) {
           throw NoSimulation(Name() + ": a conversion, or its way back, is under way and is not simulated");
         }
-        if (Tells(step.action)) {
+        if (part == Part::kTold) {
           result_.steps.push_back({at, step.action, Describe(step.action, Modelled()), step.reason});
           if (result_.steps.size() > kMostSteps) {
             throw NoSimulation("more than " + std::to_string(kMostSteps) + " steps by " + ToString(at) +

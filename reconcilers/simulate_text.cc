@@ -60,15 +60,6 @@ std::string Padded(std::string text, std::size_t width, bool right) {
   return right ? blanks + text : text + blanks;
 }
 
-// "+" makes, "-" removes, "~" the rest; as a plan shows its steps.
-char Sign(const Action& action) {
-  if (Destructive(action)) return '-';
-  const bool makes =
-      std::holds_alternative<CreatePartition>(action) || std::holds_alternative<CreateDefault>(action) ||
-      std::holds_alternative<FinishDrain>(action) || std::holds_alternative<ReattachPartition>(action);
-  return makes ? '+' : '~';
-}
-
 struct Counts {
   std::size_t made = 0;
   std::size_t detached = 0;
@@ -112,7 +103,7 @@ std::string SimulationText(const Simulation& simulation, const Policy& policy, b
   heading("Partitions: " + std::to_string(counts.made) + " made, " + std::to_string(counts.detached) +
           " detached, " + std::to_string(counts.dropped) + " dropped");
   for (const SimulatedStep& step : simulation.steps) {
-    line("  " + ToString(step.at) + "  " + Sign(step.action) + ' ' + step.description);
+    line("  " + ToString(step.at) + "  " + MarkOf(step.action) + ' ' + step.description);
   }
   if (simulation.steps.empty()) line("  none");
   const DiskPoint& peak = Peak(simulation);

@@ -16,13 +16,6 @@ std::string Shortened(const std::string& text) {
   return text.size() <= kLongest ? text : std::string(CutText(text, kLongest)) + "...";
 }
 
-char MarkOf(const Action& action) {
-  const bool adds = std::holds_alternative<CreatePartition>(action) ||
-                    std::holds_alternative<CreateDefault>(action) ||
-                    std::holds_alternative<ReattachPartition>(action);
-  return adds ? '+' : Destructive(action) ? '-' : '~';
-}
-
 const char* KindOf(const std::optional<Table>& table) {
   if (!table) return "";
   switch (table->kind) {

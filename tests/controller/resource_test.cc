@@ -108,8 +108,7 @@ TEST(Status, SaysWhatTheBoardHas) {
 TEST(Status, SaysWhatWasDoneAndWhatComesNext) {
   const Resource resource = ReadResource(Object());
   PolicyState state = Looked(resource);
-  state.last_action = "drop partition \"points_p1\"";
-  state.last_action_at = kNoon - std::chrono::minutes(1);
+  state.recent = {{kNoon - std::chrono::minutes(1), "drop partition \"points_p1\"", "it has expired"}};
   state.next_action = "create a partition";
   state.next_action_at = ParseInstant("2026-12-01T00:00:00Z");
   state.outlook.expired_until = ParseInstant("2026-08-01T00:00:00Z");
@@ -143,7 +142,7 @@ TEST(Status, SaysWhatWasDoneAndWhatComesNext) {
   broken["spec"]["timeColumn"] = 3;
   EXPECT_EQ(history(*StatusFor(ReadResource(broken), nullptr, status, kNoon)), history(status));
 
-  state.last_action = std::string(1'022, 'x') + "\u00fc\u00fc";
+  state.recent.front().what = std::string(1'022, 'x') + "\u00fc\u00fc";
   EXPECT_EQ(StatusFor(resource, &state, json::object(), kNoon)->at("lastAction").get<std::string>(),
             std::string(1'021, 'x') + "...");
 }

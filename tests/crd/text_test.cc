@@ -73,5 +73,18 @@ TEST(DnsNames, AreCheckedAsKubernetesDoes) {
   EXPECT_FALSE(IsDnsSubdomain(std::string(254, 'a')));
 }
 
+TEST(Text, SizesAreForPeople) {
+  EXPECT_EQ(BytesText(0), "0 B");
+  EXPECT_EQ(BytesText(1'023), "1023 B");
+  EXPECT_EQ(BytesText(8'192), "8.0 KiB");
+  EXPECT_EQ(BytesText(1'023 * 1'024), "1023 KiB");
+  EXPECT_EQ(BytesText(1'270'000'000'000), "1.2 TiB");
+}
+
+TEST(Text, UrlsHoldAnything) {
+  EXPECT_EQ(PercentEncoded("aZ09-._"), "aZ09-._");
+  EXPECT_EQ(PercentEncoded("a b/\"\u00E9"), "a%20b%2F%22%C3%A9");
+}
+
 }  // namespace
 }  // namespace partition_controller

@@ -77,7 +77,7 @@ ALTER TABLE "public"."telemetry_points_partitioned" ADD CONSTRAINT "telemetry_po
 COMMIT;
 
 -- build the unique index "public"."telemetry_points_key_with_time" ("id", "ts") on "public"."telemetry_points" concurrently
--- because: the primary key gets the time column; needs about 458 MiB of disk, and reads the table once, 3.0 GiB (about 12000000 rows); readers and writers go on
+-- because: the primary key gets the time column; needs about 457 MiB of disk, and reads the table once, 3.0 GiB (about 12000000 rows); readers and writers go on
 BEGIN;
 SET LOCAL TimeZone = 'UTC';
 SET LOCAL DateStyle = 'ISO, YMD';
