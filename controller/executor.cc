@@ -104,8 +104,6 @@ class Open {
     std::string begin = std::string("BEGIN ISOLATION LEVEL ") +
                         (one_snapshot ? "REPEATABLE READ" : "READ COMMITTED") + " READ WRITE";
     for (const std::string& setting : TransactionSettings(policy)) begin += "; " + setting;
-    // Compiling such a statement takes longer than it does.
-    if (one_snapshot) begin += "; SET LOCAL jit = off";
     try {
       session_.Query(begin);
     } catch (const DatabaseError& e) {

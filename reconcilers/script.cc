@@ -66,6 +66,8 @@ std::vector<std::string> TransactionSettings(const Policy& policy) {
       // A row that a policy hides must not be missed silently.
       "SET LOCAL row_security = off",
       "SET LOCAL client_min_messages = warning",
+      // Compiling what reads the catalog, or one batch, takes longer than it does.
+      "SET LOCAL jit = off",
       "SET LOCAL idle_in_transaction_session_timeout = " + Milliseconds(policy.locks.timeout),
   };
   if (!policy.connection.role.empty())

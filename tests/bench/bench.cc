@@ -102,9 +102,9 @@ bool Report::End() const {
 
 PostgresServer& Server() {
   static PostgresServer server(
-      15,
-      {"shared_buffers=512MB", "max_connections=100", "max_locks_per_transaction=1024",
-       "checkpoint_timeout=1h", "max_wal_size=8GB", "autovacuum_naptime=1s", "maintenance_work_mem=128MB"});
+      15, {"shared_buffers=512MB", "max_connections=100", "max_locks_per_transaction=1024",
+           "checkpoint_timeout=1h", "max_wal_size=8GB", "autovacuum_naptime=1s", "maintenance_work_mem=128MB",
+           "jit=on"});
   return server;
 }
 

@@ -97,7 +97,7 @@ const Deserves kAll[] = {
      "+CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; CREATE TRIGGER seen "
      "AFTER "
      "DELETE ON points FOR EACH ROW EXECUTE FUNCTION f(); INSERT INTO points VALUES (1, '2030-01-01')",
-     "ALTER TABLE points DISABLE TRIGGER seen", "1 rows"},
+     "ALTER TABLE points DISABLE TRIGGER seen", "rows lie beyond the cut"},
     {"MaterializedView", "DependentObjects", "+CREATE MATERIALIZED VIEW daily AS SELECT count(*) FROM points",
      "DROP MATERIALIZED VIEW daily", "materialized view public.daily"},
     {"FunctionOfItsRows", "DependentObjects",

@@ -362,6 +362,9 @@ void PostgresServer::Launch() {
       "unix_socket_directories=" + directory_,
       "fsync=off",
       "full_page_writes=off",
+      // Whether a package brings it differs from version to version, and its
+      // seconds say nothing about what is tested; tests/bench leaves it on.
+      "jit=off",
       "shared_buffers=32MB",
       "max_connections=50",
       "TimeZone=UTC",
