@@ -35,7 +35,9 @@ void Controller::SetPolicies(const std::vector<Policy>& written, const std::set<
   for (const Policy& policy : policies) existing.insert(KeyOf(policy));
   // Nobody knows what those say of their rollups either.
   std::vector<PolicyKey> theirs;
-  for (const auto& [key, state] : environment_.board.Get()->policies) {
+  // Held while it is gone through: a worker's edit drops the board's own.
+  const std::shared_ptr<const Snapshot> board = environment_.board.Get();
+  for (const auto& [key, state] : board->policies) {
     if (unclear.contains({key.name_space, WrittenName(key.name)})) theirs.push_back(key);
   }
   existing.insert(theirs.begin(), theirs.end());

@@ -122,6 +122,26 @@ TEST_F(ControllerTest, MetricsCanBeReadMeanwhile) {
   WaitFor([&] { return Tried("points"); });
 }
 
+// What SetPolicies reads of the board is replaced by others meanwhile.
+TEST_F(ControllerTest, PoliciesAreSetWhileTheirStatesChange) {
+  std::vector<Policy> policies;
+  for (int i = 0; i < 100; ++i) {
+    policies.push_back(FakePolicy("points"));
+    policies.back().name = "p" + std::to_string(i);
+    policies.back().suspend = true;
+  }
+  std::jthread editor([&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      for (const Policy& policy : policies)
+        board_.Edit(KeyOf(policy), [](PolicyState& state) { ++state.failures; });
+      board_.Get();
+    }
+  });
+  Controller controller(environment_);
+  for (int i = 0; i < 50; ++i) controller.SetPolicies(policies);
+  WaitFor([&] { return board_.Get()->policies.size() == policies.size(); });
+}
+
 TEST_F(ControllerTest, ReadinessWaitsForSpecsAndForAFirstLook) {
   EXPECT_NE(Unready(*board_.Get()), "");
   board_.SetSpecs(1, false);
