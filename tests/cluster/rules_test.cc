@@ -129,10 +129,6 @@ const std::vector<Sample>& Samples() {
        {"source needs one of"},
        {}},
       {"keys", {{"/rollups", Rollup({{"/source", {{"jsonb", "metrics"}, {"keys", {"a"}}}}})}}, {}, {}},
-      {"keys of columns",
-       {{"/rollups", Rollup({{"/source", {{"columns", {"a"}}, {"keys", {"a"}}}}})}},
-       {"keys are the keys of a jsonb column"},
-       {}},
       {"a statement that gives up before its lock",
        {{"/locks", {{"timeout", "2s"}, {"statementTimeout", "1999ms"}}}},
        {"statementTimeout must not be shorter"},
@@ -297,7 +293,6 @@ std::set<std::string> MutantsOf(const std::string& rule) {
       {"duration(self.timeout)", "duration('2s')"},
       {"duration(self.statementTimeout)", "duration('2s')"},
       {"self.jsonb", "self.columns"},
-      {"self.keys", "self.columns"},
       {"self.timeZone", "self.interval"}};
   std::set<std::string> mutants = {"true", "false", "!(" + rule + ")"};
   for (const auto& [from, to] : kReplacements) {

@@ -334,6 +334,34 @@ TEST(Schema, DescribesEveryFieldAndBoundsEveryValue) {
   check(all.at("status"), "/status");
 }
 
+// To a rule a field without a type is not there: the API server refuses the whole
+// definition (of `keys`, which is a word or a list, no rule can say anything).
+TEST(Schema, HasATypeForEveryFieldThatARuleNames) {
+  const std::regex field("\\b(?:self|oldSelf)((?:[.][A-Za-z_]+)+)(\\(?)");
+  int fields = 0;
+  for (const Place& place : Places()) {
+    if (!place.schema->contains("x-kubernetes-validations")) continue;
+    for (const json& one : place.schema->at("x-kubernetes-validations")) {
+      const std::string rule = one.at("rule").get<std::string>();
+      for (auto it = std::sregex_iterator(rule.begin(), rule.end(), field); it != std::sregex_iterator();
+           ++it) {
+        std::string path = (*it)[1].str();
+        // Its last word is a function's name.
+        if ((*it)[2].length() > 0) path.erase(path.rfind('.'));
+        const json* schema = place.schema;
+        for (std::size_t at = 0; at < path.size();) {
+          const std::size_t end = std::min(path.find('.', at + 1), path.size());
+          schema = &schema->at("properties").at(path.substr(at + 1, end - at - 1));
+          EXPECT_TRUE(schema->contains("type")) << rule << ": " << path;
+          at = end;
+          ++fields;
+        }
+      }
+    }
+  }
+  EXPECT_GE(fields, 15);
+}
+
 TEST(Connection, InAClusterComesFromASecret) {
   for (const char* source : {"env", "file"}) {
     json policy = Everything();
