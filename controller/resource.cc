@@ -1,6 +1,7 @@
 #include "controller/resource.h"
 
 #include <algorithm>
+#include <map>
 
 #include "controller/json_text.h"
 #include "crd/decode.h"
@@ -111,6 +112,40 @@ void KeepHistory(const PolicyState* state, const json& there, json* status) {
   }
 }
 
+// What cannot be changed of a policy.
+json TargetJson(const Policy& policy) {
+  return {{"schema", policy.table.schema},
+          {"table", policy.table.name},
+          {"timeColumn", policy.time_column},
+          {"timeZone", policy.partitioning.time_zone}};
+}
+
+// The same as `status` has it; null if no table was looked at yet.
+json TargetOf(const json& status) {
+  return status.is_object() && status.contains("target") && status.at("target").is_object()
+             ? status.at("target")
+             : json();
+}
+
+// API servers before 1.25 let everything be changed.
+std::vector<std::string> Changed(const Policy& policy, const json& status) {
+  static const std::map<std::string, std::string> kPaths = {{"schema", "spec.table.schema"},
+                                                            {"table", "spec.table.name"},
+                                                            {"timeColumn", "spec.timeColumn"},
+                                                            {"timeZone", "spec.partitioning.timeZone"}};
+  std::vector<std::string> problems;
+  const json is = TargetJson(policy);
+  const json was = TargetOf(status);
+  for (const auto& [field, path] : kPaths) {
+    const std::string before = TextOf(was, field.c_str());
+    if (before.empty() || before == is.at(field)) continue;
+    problems.push_back(path + ": cannot be changed (it was " + Printable(before) +
+                       "); put it back, or delete the policy, which leaves the table as it is, and create "
+                       "another");
+  }
+  return problems;
+}
+
 }  // namespace
 
 std::string PoliciesPath(const std::string& name_space) {
@@ -156,6 +191,8 @@ Resource ReadResource(const json& object) {
     resource.problems.push_back(Printable(problem.path + ": " + problem.message));
   }
   if (decoded.policies.size() == 1) {
+    resource.problems = Changed(decoded.policies.front(), resource.status);
+    if (!resource.problems.empty()) return resource;
     resource.policy = std::move(decoded.policies.front());
     resource.policy->origin = resource.origin;
   }
@@ -167,6 +204,7 @@ std::optional<json> StatusFor(const Resource& resource, const PolicyState* state
   json status = json::object();
   const std::int64_t generation = resource.origin.generation;
   status["observedGeneration"] = generation;
+  if (const json target = TargetOf(there); target.is_object()) status["target"] = target;
   if (!resource.policy) {
     status["conditions"] = ConditionsJson(Invalid(resource.problems), generation, there, now);
     KeepHistory(nullptr, there, &status);
@@ -182,6 +220,7 @@ std::optional<json> StatusFor(const Resource& resource, const PolicyState* state
   status["conditions"] = ConditionsJson(state->conditions, generation, there, now);
   KeepHistory(state, there, &status);
   if (!state->observed) return status;
+  if (state->found) status["target"] = TargetJson(*resource.policy);
   if (state->partitioned) {
     status["partitions"]["count"] = state->partitions;
     const Outlook& outlook = state->outlook;

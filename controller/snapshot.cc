@@ -19,6 +19,7 @@ double LagOf(const Rollup& rollup, const RollupState& state, Instant now) {
 
 void Observe(const Policy& policy, const Catalog& catalog, const Plan& plan, PolicyState* state) {
   state->observed = true;
+  state->found = catalog.table.has_value();
   state->outlook = plan.outlook;
   state->conversion_progress = ConversionProgress(policy, catalog);
   state->pending.assign(Kinds().size(), 0);

@@ -55,6 +55,7 @@ struct PolicyState {
   std::string table;      // "schema.name", unquoted: a metric label
   bool tried = false;     // a run has ended, well or not
   bool observed = false;  // the fields up to `pending` are from a catalog
+  bool found = false;     // the table is there
   bool partitioned = false;
   std::int64_t partitions = 0;  // the default included
   std::int64_t bytes = 0;

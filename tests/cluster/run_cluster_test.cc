@@ -12,6 +12,7 @@ namespace {
 using nlohmann::json;
 using std::chrono::seconds;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 TEST_F(RunInCluster, HoldsATableAsItsResourceDeclares) {
   SetSecret(space_, uri_);
@@ -325,6 +326,30 @@ TEST_F(RunInCluster, SaysWhatIsWrongWithAPolicy) {
       database_->Number("SELECT count(*) FROM partition_controller.tables WHERE policy_name = 'points'"), 1);
   Apply(Policy(space_));
   WaitUntilReady(space_);
+}
+
+// Newer API servers refuse the edit themselves; this one takes it.
+TEST_F(RunInCluster, TouchesNoTableWhenWhatCannotChangeIsChanged) {
+  database_->Sql(
+      "CREATE TABLE other (ts timestamptz NOT NULL, later timestamptz NOT NULL) PARTITION BY RANGE (ts); "
+      "CREATE INDEX ON other (ts)");
+  SetSecret(space_, uri_);
+  Apply(Policy(space_));
+  Start();
+  WaitUntilReady(space_);
+  const auto before = database_->Partitions("points");
+  for (const auto& [pointer, value] : std::vector<std::pair<const char*, const char*>>{
+           {"/spec/table/name", "other"}, {"/spec/partitioning/timeZone", "Europe/Berlin"}}) {
+    json policy = Policy(space_);
+    policy[json::json_pointer(pointer)] = value;
+    Apply(policy);
+    EXPECT_TRUE(Becomes(space_, "Stalled", "True InvalidSpec")) << pointer;
+    EXPECT_THAT(Get(space_).dump(), HasSubstr("cannot be changed (it was ")) << pointer;
+    EXPECT_EQ(database_->Partitions("points"), before) << pointer;
+    EXPECT_THAT(database_->Partitions("other"), IsEmpty()) << pointer;
+    Apply(Policy(space_));
+    WaitUntilReady(space_);
+  }
 }
 
 TEST_F(RunInCluster, GoesOnWithoutTheApiServer) {

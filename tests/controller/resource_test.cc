@@ -34,6 +34,7 @@ PolicyState Looked(const Resource& resource) {
   PolicyState state;
   state.tried = true;
   state.observed = true;
+  state.found = true;
   state.partitioned = true;
   state.partitions = 7;
   state.outlook.covered_until = ParseInstant("2027-03-01T00:00:00Z");
@@ -83,6 +84,32 @@ TEST(Resource, MayBeInvalid) {
   EXPECT_THAT(status.dump(), Not(HasSubstr("/etc/shadow")));
 }
 
+TEST(Resource, KeepsWhatCannotBeChanged) {
+  json object = Object();
+  const Resource resource = ReadResource(object);
+  PolicyState state = Looked(resource);
+  // A table that is not there may still be corrected.
+  state.found = false;
+  EXPECT_FALSE(StatusFor(resource, &state, object.at("status"), kNoon)->contains("target"));
+  state.found = true;
+  object["status"] = *StatusFor(resource, &state, object.at("status"), kNoon);
+  ASSERT_TRUE(ReadResource(object).policy);
+
+  for (const char* pointer :
+       {"/spec/table/schema", "/spec/table/name", "/spec/timeColumn", "/spec/partitioning/timeZone"}) {
+    json changed = object;
+    changed[json::json_pointer(pointer)] = std::string(pointer).ends_with("Zone") ? "Europe/Berlin" : "other";
+    const Resource other = ReadResource(changed);
+    EXPECT_FALSE(other.policy) << pointer;
+    const json status = *StatusFor(other, &state, changed.at("status"), kNoon);
+    EXPECT_THAT(status.dump(), HasSubstr("cannot be changed (it was "));
+    // Still known when it is put back, and after that.
+    EXPECT_EQ(status.at("target"), object.at("status").at("target"));
+    object["status"] = status;
+    EXPECT_TRUE(ReadResource(object).policy);
+  }
+}
+
 TEST(Status, SaysWhatTheBoardHas) {
   const Resource resource = ReadResource(Object());
   PolicyState state = Looked(resource);
@@ -92,6 +119,7 @@ TEST(Status, SaysWhatTheBoardHas) {
   const json status = *StatusFor(resource, &state, resource.status, kNoon);
   EXPECT_EQ(status, json::parse(R"({
     "observedGeneration": 3, "lastHandledReconcileAt": "now",
+    "target": {"schema": "public", "table": "points", "timeColumn": "ts", "timeZone": "UTC"},
     "partitions": {"count": 7, "coveredUntil": "2027-03-01T00:00:00Z"},
     "plan": {"steps": 2, "waiting": 1, "needsAcknowledgement": false, "hash": "abc",
              "atStake": {"partitions": 0, "rows": 0, "bytes": 0},
