@@ -26,7 +26,9 @@ bool Same(const Action& a, const Action& b) {
   if (rows != nullptr && others != nullptr) return rows->leaf == others->leaf;
   const auto* fill = std::get_if<FillRollup>(&a);
   const auto* filled = std::get_if<FillRollup>(&b);
-  if (fill != nullptr && filled != nullptr) return fill->rollup == filled->rollup;
+  if (fill != nullptr && filled != nullptr) {
+    return fill->rollup == filled->rollup && fill->resume == filled->resume;
+  }
   const auto* refresh = std::get_if<RefreshRollup>(&a);
   const auto* other = std::get_if<RefreshRollup>(&b);
   return refresh != nullptr && other != nullptr ? refresh->rollup == other->rollup : a == b;
@@ -232,7 +234,9 @@ Situation LookAt(Session& session, const Policy& policy, const Conduct& conduct,
 
 bool MayAct(const Policy& policy) { return !policy.suspend && policy.mode == Policy::Mode::kApply; }
 
-std::optional<Failure> SayFarewell(Session& session, const Policy& policy, const Conduct& conduct) {
+namespace {
+
+std::optional<Failure> FarewellTo(Session& session, const Policy& policy, const Conduct& conduct) {
   const Now now{conduct.clock.Now(), false};
   const std::vector<Catalog> catalogs = conduct.operations.read(session, {&policy}, now);
   if (catalogs.size() != 1) return std::nullopt;
@@ -251,11 +255,31 @@ std::optional<Failure> SayFarewell(Session& session, const Policy& policy, const
   return outcome.failure;
 }
 
+// To the tables that it kept before it named another one.
+std::optional<Failure> FarewellToOthers(Session& session, const Policy& policy, const Conduct& conduct) {
+  for (const Policy& other : conduct.operations.kept_by(session, policy)) {
+    if (other.table == policy.table) continue;
+    if (std::optional<Failure> failure = FarewellTo(session, other, conduct)) return failure;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Failure> SayFarewell(Session& session, const Policy& policy, const Conduct& conduct) {
+  if (std::optional<Failure> failure = FarewellTo(session, policy, conduct)) return failure;
+  return FarewellToOthers(session, policy, conduct);
+}
+
 Convergence Converge(Session& session, const Policy& policy, Situation first, const Conduct& conduct) {
   Convergence result;
   result.last = std::move(first);
   if (!MayAct(policy)) return result;
   try {
+    if (result.last.plan.accepts_identity && !(conduct.leads && !conduct.leads())) {
+      result.failure = FarewellToOthers(session, policy, conduct);
+      if (result.failure) return result;
+    }
     if (!result.last.plan.steps.empty()) Rounds(session, policy, conduct, &result).Run();
     Record(session, policy, conduct, &result);
   } catch (const DatabaseError& error) {

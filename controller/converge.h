@@ -34,7 +34,8 @@ struct Operations {
   std::function<bool(Session&, const Policy&, const Catalog&, const std::string&)> take_over = TakeOver;
   std::function<bool(Session&, const Policy&, const Catalog&, const Plan&, const std::string&)> record =
       RecordAgreed;
-  std::function<std::vector<Policy>(Session&, const Policy&, const std::string&)> kept = ReadKept;
+  std::function<std::vector<Policy>(Session&, const Policy&)> kept = ReadKept;
+  std::function<std::vector<Policy>(Session&, const Policy&)> kept_by = ReadKeptBy;
 };
 
 // What was seen, and what follows from it.
@@ -89,8 +90,9 @@ Situation LookAt(Session& session, const Policy& policy, const Conduct& conduct,
 // False for a policy that is suspended or only plans.
 bool MayAct(const Policy& policy);
 
-// Ends what must not stay half done when `policy` is deleted.  Nothing if that
-// went well, and the bookkeeping may forget the table.  Throws DatabaseError.
+// Ends what must not stay half done when `policy` is deleted, of its table and of
+// those that it kept before.  Nothing if that went well, and the bookkeeping may
+// forget them.  Throws DatabaseError.
 std::optional<Failure> SayFarewell(Session& session, const Policy& policy, const Conduct& conduct);
 
 // `first` was seen a moment ago.  Never throws for what the database does.

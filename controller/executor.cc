@@ -5,6 +5,7 @@
 #include <random>
 #include <set>
 
+#include "controller/read_transaction.h"
 #include "reconcilers/bookkeeping.h"
 #include "reconcilers/quote.h"
 #include "reconcilers/sql.h"
@@ -138,15 +139,6 @@ class Open {
   Session& session_;
   bool done_ = false;
 };
-
-// Of the bookkeeping schema; 0 if there is none.
-int BookkeepingVersion(Session& session) {
-  const Result there =
-      session.Query("SELECT pg_catalog.to_regclass('partition_controller.version') IS NOT NULL");
-  if (there.rows.at(0).at(0) != "t") return 0;
-  const Result known = session.Query("SELECT version FROM partition_controller.version");
-  return known.rows.empty() ? 0 : std::stoi(known.rows[0][0].value());
-}
 
 struct Lookup {
   const char* label;

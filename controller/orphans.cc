@@ -2,6 +2,7 @@
 
 #include "controller/fields.h"
 #include "controller/read_transaction.h"
+#include "reconcilers/catalog.h"
 
 namespace partition_controller {
 
@@ -12,15 +13,15 @@ constexpr char kQuery[] =
     "SELECT k.policy_namespace, k.policy_name, coalesce(n.nspname, k.schema_name), coalesce(c.relname, "
     "k.table_name), k.time_column, c.relkind = 'r' FROM partition_controller.tables k LEFT JOIN "
     "pg_catalog.pg_class c ON c.oid = k.table_oid LEFT JOIN pg_catalog.pg_namespace n ON n.oid = "
-    "c.relnamespace WHERE k.cluster_uid = $1 AND k.time_column IS NOT NULL AND k.database_oid = (SELECT "
-    "d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()) AND "
-    "k.system_identifier = (SELECT s.system_identifier::text FROM pg_catalog.pg_control_system() s)";
+    "c.relnamespace WHERE k.time_column IS NOT NULL AND k.database_oid = (SELECT d.oid FROM "
+    "pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()) AND k.system_identifier = "
+    "(SELECT s.system_identifier::text FROM pg_catalog.pg_control_system() s) AND ";
 
-}  // namespace
-
-std::vector<Policy> ReadKept(Session& session, const Policy& any, const std::string& lease_uid) {
+std::vector<Policy> Read(Session& session, const Policy& any, const std::string& which,
+                         const std::vector<std::optional<std::string>>& parameters) {
   Result found;
-  ReadOnly(session, any, Isolation::kReadCommitted, [&] { found = session.Query(kQuery, {lease_uid}); });
+  ReadOnly(session, any, Isolation::kReadCommitted,
+           [&] { found = session.Query(kQuery + which, parameters); });
   std::vector<Policy> kept;
   for (const Row& row : found.rows) {
     Policy& policy = kept.emplace_back();
@@ -30,11 +31,23 @@ std::vector<Policy> ReadKept(Session& session, const Policy& any, const std::str
     policy.table = {Text(row[2]), Text(row[3])};
     policy.time_column = Text(row[4]);
     policy.locks = any.locks;
-    policy.origin.cluster = lease_uid;
+    policy.origin.cluster = any.origin.cluster;
     // A plain table is nothing to complain about here.
     if (Flag(row[5])) policy.partitioning.state = Partitioning::State::kDisabled;
   }
   return kept;
+}
+
+}  // namespace
+
+std::vector<Policy> ReadKept(Session& session, const Policy& any) {
+  return Read(session, any, "k.cluster_uid = $1", {any.origin.cluster});
+}
+
+std::vector<Policy> ReadKeptBy(Session& session, const Policy& policy) {
+  if (BookkeepingVersion(session) != kBookkeepingVersion) return {};
+  return Read(session, policy, "c.oid IS NOT NULL AND k.policy_namespace = $1 AND k.policy_name = $2",
+              {policy.name_space, policy.name});
 }
 
 }  // namespace partition_controller

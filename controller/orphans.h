@@ -1,8 +1,9 @@
-// Tables whose policy was deleted while no controller ran.
+// Tables that somebody looked after, and nobody does any more.
 //
 // The bookkeeping remembers under which Lease a table was looked after.  The
 // next holder of that Lease finds there what its predecessors left behind, as
-// far as some living policy leads to the same database.
+// far as some living policy leads to the same database.  It also remembers the
+// table of a policy that names another one now.
 
 #ifndef PARTITION_CONTROLLER_CONTROLLER_ORPHANS_H_
 #define PARTITION_CONTROLLER_CONTROLLER_ORPHANS_H_
@@ -15,12 +16,16 @@
 
 namespace partition_controller {
 
-// The policies that keep tables of this database under the Lease with that uid:
-// as much of each as it takes to say farewell to its table.  Not those of copies
-// of the database, of files, or of other clusters.  `any` is a policy of this
-// session.  Throws DatabaseError.
+// The policies that keep tables of this database under the Lease of `any`, a
+// policy of this session: as much of each as it takes to say farewell to its
+// table.  Not those of copies of the database, of files, or of other clusters.
+// Throws DatabaseError.
 // REQUIRES: the bookkeeping has our version
-std::vector<Policy> ReadKept(Session& session, const Policy& any, const std::string& lease_uid);
+std::vector<Policy> ReadKept(Session& session, const Policy& any);
+
+// The same for the tables that `policy` keeps or kept and that are there still;
+// none if the bookkeeping has another version.
+std::vector<Policy> ReadKeptBy(Session& session, const Policy& policy);
 
 }  // namespace partition_controller
 

@@ -55,4 +55,12 @@ bool UnlessRefused(Session& session, const std::function<void()>& look) {
                 [](DatabaseError::Kind kind) { return kind != DatabaseError::Kind::kUnreachable; });
 }
 
+int BookkeepingVersion(Session& session) {
+  const Result there =
+      session.Query("SELECT pg_catalog.to_regclass('partition_controller.version') IS NOT NULL");
+  if (there.rows.at(0).at(0) != "t") return 0;
+  const Result known = session.Query("SELECT version FROM partition_controller.version");
+  return known.rows.empty() ? 0 : std::stoi(known.rows[0][0].value());
+}
+
 }  // namespace partition_controller

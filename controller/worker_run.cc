@@ -205,7 +205,7 @@ void Worker::FindOrphans(const std::vector<Job>& jobs, const Seen& seen, const s
     return;
   std::vector<Policy> kept;
   try {
-    kept = environment_.operations.kept(*session_, jobs[i].policy, cluster);
+    kept = environment_.operations.kept(*session_, jobs[i].policy);
   } catch (const DatabaseError& error) {
     Log(Severity::kWarning, "Could not look for tables of deleted policies", {{"error", error.what()}});
     if (error.kind() == DatabaseError::Kind::kUnreachable) LoseSession(FailureOf(error, Policy{}), {});

@@ -77,9 +77,22 @@ class FakeDatabase {
       if (!known) table.ownership->analyzed_at = clock_.Now();
       return true;
     };
-    operations.kept = [this](Session&, const Policy&, const std::string& lease_uid) {
-      Note("kept " + lease_uid);
+    operations.kept = [this](Session&, const Policy& any) {
+      Note("kept " + any.origin.cluster);
       return kept;
+    };
+    operations.kept_by = [this](Session&, const Policy& policy) {
+      std::vector<Policy> tables;
+      const std::lock_guard lock(mutex_);
+      for (const auto& [name, table] : tables_) {
+        if (!table.ownership || table.ownership->policy_name != policy.name ||
+            table.ownership->policy_namespace != policy.name_space) {
+          continue;
+        }
+        tables.push_back(policy);
+        tables.back().table.name = name;
+      }
+      return tables;
     };
     operations.read = [this](Session&, const std::vector<const Policy*>& policies, const Now&) {
       std::string what = "read";
