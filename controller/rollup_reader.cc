@@ -81,6 +81,11 @@ class RollupReader {
     if (!bookkeeping_) return;
     // An earlier schema is upgraded before anything is done.
     const std::string made = server_.bookkeeping_version >= 5 ? kTableColumns : "false, NULL";
+    const std::string down_to =
+        server_.bookkeeping_version >= 7
+            ? "CASE WHEN pg_catalog.isfinite(filled_down_to) THEN (extract(epoch FROM filled_down_to) * "
+              "1000000)::bigint END"
+            : "NULL";
     const Result found = session_.Query(
         "SELECT name, suffix, state, shape, source, target_oid, target_name, filled_from = 'infinity', "
         "filled_from = "
@@ -88,7 +93,7 @@ class RollupReader {
         "1000000)::bigint END, (extract(epoch FROM oldest_row) * 1000000)::bigint, points, late_points, "
         "skipped_values, audited, mismatches, (extract(epoch FROM audited_at) * 1000000)::bigint, "
         "(extract(epoch FROM started_at) * 1000000)::bigint, " +
-            made +
+            made + ", " + down_to +
             " FROM "
             "partition_controller.rollups WHERE table_oid = $1::oid "
             "ORDER BY "
@@ -118,6 +123,7 @@ class RollupReader {
       state.started_at = Micros(row[17]);
       state.target.made_by_us = Flag(row[18]);
       if (row[19]) state.gone_before = Micros(row[19]);
+      if (row[20]) state.filled_down_to = Micros(row[20]);
       if (FindRollup(policy_, state.name) == nullptr) ReadFed(&state);
       const Result proofs = session_.Query(
           std::string(

@@ -223,6 +223,7 @@ struct RefreshRollup {
 struct FillRollup {
   std::string rollup;
   std::optional<Instant> expired;  // buckets before it are not kept
+  bool resume = false;             // below where it ended
   bool operator==(const FillRollup&) const = default;
 };
 // Counts a few buckets again and marks those that are wrong.

@@ -112,6 +112,9 @@ std::vector<std::string> MigrationSql(int version) {
       // Version 5.  Buckets before it were removed from the rollup's table.
       "ALTER TABLE partition_controller.rollups ADD COLUMN IF NOT EXISTS gone_before timestamptz NOT NULL "
       "DEFAULT '-infinity'",
+      // Version 7.  Those that are older were not computed when it was filled.
+      "ALTER TABLE partition_controller.rollups ADD COLUMN IF NOT EXISTS filled_down_to timestamptz NOT NULL "
+      "DEFAULT '-infinity'",
       // One row for each range whose rows are gone and whose buckets are complete.
       "CREATE TABLE IF NOT EXISTS partition_controller.sealed (suffix text NOT NULL, partition_oid oid NOT "
       "NULL, by_rows boolean NOT NULL, range_from timestamptz NOT NULL, range_to timestamptz NOT NULL, "

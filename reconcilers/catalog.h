@@ -24,7 +24,7 @@
 namespace partition_controller {
 
 // The version of the bookkeeping schema that this program writes.
-inline constexpr int kBookkeepingVersion = 6;
+inline constexpr int kBookkeepingVersion = 7;
 
 struct Server {
   Instant time{};   // the server's clock when the snapshot was taken

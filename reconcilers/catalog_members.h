@@ -336,9 +336,9 @@ void Members(Io& io, Feed& f) {
 template <typename Io>
 void Members(Io& io, RollupState& s) {
   auto& [name, state, suffix, shape, source, target_oid, table, target, intact, filled_from, filled,
-         oldest_row, started_at, dirty, oldest_dirty, oldest_ready, gone_before, fill_lacks, finer_suffix,
-         finer_schema, finer_table, fed, audited_at, proved, points, late_points, skipped_values, audited,
-         mismatches] = s;
+         filled_down_to, oldest_row, started_at, dirty, oldest_dirty, oldest_ready, gone_before, fill_lacks,
+         finer_suffix, finer_schema, finer_table, fed, audited_at, proved, points, late_points,
+         skipped_values, audited, mismatches] = s;
   io("name", name);
   io("state", state);
   io("suffix", suffix);
@@ -350,6 +350,7 @@ void Members(Io& io, RollupState& s) {
   io("intact", intact);
   io("filledFrom", filled_from);
   io("filled", filled);
+  io("filledDownTo", filled_down_to);
   io("oldestRow", oldest_row);
   io("startedAt", started_at);
   io("dirty", dirty);

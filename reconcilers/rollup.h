@@ -86,9 +86,11 @@ struct RollupState {
   bool intact = false;                 // the triggers and tables that keep it are all there
   std::optional<Instant> filled_from;  // nothing: no bucket is made
   bool filled = false;                 // all buckets are made
-  std::optional<Instant> oldest_row;   // of the table, when filling began
-  std::optional<Instant> started_at;   // when filling began
-  std::int64_t dirty = 0;              // buckets that are to be computed again
+  // Older ones were not, for nobody kept them then; nothing: there are none.
+  std::optional<Instant> filled_down_to;
+  std::optional<Instant> oldest_row;  // of the table, when filling began
+  std::optional<Instant> started_at;  // when filling began
+  std::int64_t dirty = 0;             // buckets that are to be computed again
   std::optional<Instant> oldest_dirty;
   std::optional<Instant> oldest_ready;  // the same, of those whose partition is there
   std::optional<Instant> gone_before;   // buckets before it were removed from the target

@@ -151,6 +151,13 @@ std::string RollupSql::WithinSpan() const {
          leave + "    END IF;\n";
 }
 
+std::string RollupSql::Resume() const {
+  return "UPDATE partition_controller.rollups SET state = 'filling', filled_from = filled_down_to WHERE "
+         "suffix OPERATOR(pg_catalog.=) " +
+         Suffix() +
+         " AND state OPERATOR(pg_catalog.=) 'live' AND filled_from OPERATOR(pg_catalog.=) '-infinity'";
+}
+
 std::vector<std::string> RollupSql::Fill(const std::vector<Range>& partitions,
                                          const std::optional<Instant>& expired) const {
   // The first bucket that begins where nothing was removed.
@@ -211,7 +218,9 @@ std::vector<std::string> RollupSql::Fill(const std::vector<Range>& partitions,
       " INTO made USING low, upto, adopts, emptied;\n  END IF;\n  UPDATE partition_controller.rollups SET "
       "filled_from = CASE WHEN newest IS NULL THEN '-infinity' ELSE low END, adopting = adopting AND newest "
       "IS "
-      "NOT NULL, truncated = truncated AND newest IS NOT NULL, state = CASE WHEN newest IS NULL THEN 'live' "
+      "NOT NULL, truncated = truncated AND newest IS NOT NULL, filled_down_to = CASE WHEN newest IS NULL "
+      "THEN low ELSE "
+      "filled_down_to END, state = CASE WHEN newest IS NULL THEN 'live' "
       "ELSE 'filling' END, fill_step = CASE WHEN pg_catalog.clock_timestamp() - began < interval '500 ms' "
       "THEN "
       "least(fill_step * 2, interval '10 days') WHEN pg_catalog.clock_timestamp() - began > interval '3 s' "

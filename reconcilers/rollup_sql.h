@@ -59,6 +59,8 @@ class RollupSql {
   // that does it and one that says the same as Refresh.  Of a table with
   // `partitions`, what is stored stays where none has rows: somebody took them
   // away by hand.
+  // Sets it to go on below where filling ended.
+  std::string Resume() const;
   std::vector<std::string> Fill(const std::vector<Range>& partitions,
                                 const std::optional<Instant>& expired) const;
   // The next stretch of a partition, newest first: whether what is stored is what

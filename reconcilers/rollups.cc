@@ -311,7 +311,7 @@ void Keep(Planning& p, const Rollup& rollup, RollupState state) {
                           [&](const RollupState& one) { return one.name == rollup.name; });
   }
   if (!state.filled) {
-    FillRollup fill{rollup.name, RollupExpiredBefore(p, rollup, state)};
+    FillRollup fill{rollup.name, RollupExpiredBefore(p, rollup, state), false};
     if (state.fill_lacks) {
       p.plan.waiting.push_back(
           {std::move(fill), "its table has no partition for what comes next", std::nullopt});
@@ -323,9 +323,16 @@ void Keep(Planning& p, const Rollup& rollup, RollupState state) {
                               : "newest first, so that recent charts are complete soon");
     return;
   }
+  // Rows that have come since, and are older, have left their marks.
+  const std::optional<Instant> expired = RollupExpiredBefore(p, rollup, state);
+  if (state.filled_down_to && state.oldest_row && *state.oldest_row < *state.filled_down_to &&
+      (!expired || *expired < *state.filled_down_to)) {
+    p.Do(FillRollup{rollup.name, expired, true},
+         "it is kept for longer than when it was computed, down to " + ToString(*state.filled_down_to));
+    return;
+  }
   if (!state.audited_at || *state.audited_at + kAuditEvery <= p.server.time) {
-    p.Do(AuditRollup{rollup.name, BucketStart(rollup, p.removal_at - rollup.settle),
-                     RollupExpiredBefore(p, rollup, state)},
+    p.Do(AuditRollup{rollup.name, BucketStart(rollup, p.removal_at - rollup.settle), expired},
          "what bypasses the triggers is found by counting");
   }
 }

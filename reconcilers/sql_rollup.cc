@@ -93,6 +93,7 @@ void RollupWriter::operator()(const FillRollup& a) {
   for (const Partition& partition : table_.partitions) {
     if (partition.range) partitions.push_back(*partition.range);
   }
+  if (a.resume) out_.work.push_back(For(a.rollup).Resume());
   for (std::string& statement : For(a.rollup).Fill(partitions, a.expired))
     out_.work.push_back(std::move(statement));
 }

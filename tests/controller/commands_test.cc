@@ -217,9 +217,9 @@ TEST_F(CommandsTest, ApplyNotesAStepThatDoesNotHelp) {
 TEST_F(CommandsTest, MigrateTouchesEachDatabaseOnce) {
   Write("alarms");
   EXPECT_EQ(Run(Command::kMigrate), 0);
-  EXPECT_EQ(out_.str(), "database edgewatch: bookkeeping schema created (version 6)\n");
+  EXPECT_EQ(out_.str(), "database edgewatch: bookkeeping schema created (version 7)\n");
   EXPECT_EQ(Run(Command::kMigrate), 0);
-  EXPECT_EQ(out_.str(), "database edgewatch: bookkeeping schema is up to date (version 6)\n");
+  EXPECT_EQ(out_.str(), "database edgewatch: bookkeeping schema is up to date (version 7)\n");
 }
 
 TEST_F(CommandsTest, MigrateLeavesNewerBookkeepingAlone) {

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "reconcilers/quote.h"
 #include "tests/support/live_table.h"
 #include "tests/support/postgres_server.h"
@@ -283,6 +285,31 @@ class LevelsOfLastingRows : public Levels {
 
   const Instant later_ = At("2026-07-21T02:00:00Z");
 };
+
+TEST_F(Levels, AreComputedFurtherBackWhenKeptForLonger) {
+  policy_.retention.reset();
+  policy_.rollups[0].keep = CalendarDuration{1, CalendarDuration::Unit::kMonth};
+  const std::vector<Rollup> rollups = std::exchange(policy_.rollups, {});
+  ASSERT_EQ(TroubleWith(Run()), "");
+  Insert("2026-02-10", "2026-07-15 11:59", "47 min");
+  policy_.rollups = rollups;
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_THAT(database_->Partitions("points_hourly"), Not(Contains(HasSubstr("p202605"))));
+  // Alone in an hour that nobody has computed.
+  Insert("2026-04-20 10:30+00");
+  policy_.rollups[0].keep = CalendarDuration{4, CalendarDuration::Unit::kMonth};
+  ASSERT_EQ(TroubleWith(Run()), "");
+  const Instant later = kNow + std::chrono::hours(24);
+  ASSERT_EQ(TroubleWith(Run(later)), "");
+  EXPECT_THAT(database_->Partitions("points_hourly"), Contains(HasSubstr("p202603")));
+  EXPECT_EQ(Wrong("hourly", "2026-03-01"), "0");
+  // The day in which the hours begin has only a part of them.
+  for (const char* name : {"daily", "sites"}) {
+    EXPECT_EQ(Wrong(name, "2026-03-02"), "0") << name;
+    EXPECT_EQ(WrongLive(name, "2026-03-02"), "0") << name;
+  }
+  EXPECT_THAT(Run(later).steps, IsEmpty());
+}
 
 TEST_F(LevelsOfLastingRows, ALongerKeepDoublesNothing) {
   Expire();

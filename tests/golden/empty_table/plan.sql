@@ -31,11 +31,12 @@ CREATE TABLE IF NOT EXISTS partition_controller.conversions (plain_oid oid PRIMA
 CREATE TABLE IF NOT EXISTS partition_controller.rollups (suffix text PRIMARY KEY, table_oid oid NOT NULL, name text NOT NULL, schema_name text NOT NULL, target_name text NOT NULL, target_oid oid NOT NULL, state text NOT NULL DEFAULT 'filling' CHECK (state IN ('filling', 'live', 'paused')), shape text NOT NULL, source text NOT NULL, filled_from timestamptz NOT NULL DEFAULT 'infinity', fill_step interval NOT NULL DEFAULT '6 hours', adopting boolean NOT NULL DEFAULT true, truncated boolean NOT NULL DEFAULT false, oldest_row timestamptz, points bigint NOT NULL DEFAULT 0, late_points bigint NOT NULL DEFAULT 0, skipped_values bigint NOT NULL DEFAULT 0, audited bigint NOT NULL DEFAULT 0, mismatches bigint NOT NULL DEFAULT 0, audited_at timestamptz, started_at timestamptz NOT NULL DEFAULT pg_catalog.now(), UNIQUE (table_oid, name));
 ALTER TABLE partition_controller.rollups ADD COLUMN IF NOT EXISTS made_by_us boolean NOT NULL DEFAULT false;
 ALTER TABLE partition_controller.rollups ADD COLUMN IF NOT EXISTS gone_before timestamptz NOT NULL DEFAULT '-infinity';
+ALTER TABLE partition_controller.rollups ADD COLUMN IF NOT EXISTS filled_down_to timestamptz NOT NULL DEFAULT '-infinity';
 CREATE TABLE IF NOT EXISTS partition_controller.sealed (suffix text NOT NULL, partition_oid oid NOT NULL, by_rows boolean NOT NULL, range_from timestamptz NOT NULL, range_to timestamptz NOT NULL, sealed_at timestamptz NOT NULL DEFAULT pg_catalog.now(), PRIMARY KEY (suffix, partition_oid, by_rows));
 CREATE TABLE IF NOT EXISTS partition_controller.proofs (suffix text NOT NULL, partition_oid oid NOT NULL, partition_name text NOT NULL, down_to timestamptz NOT NULL DEFAULT 'infinity', groups bigint NOT NULL DEFAULT 0, points bigint NOT NULL DEFAULT 0, total numeric NOT NULL DEFAULT 0, mismatches bigint NOT NULL DEFAULT 0, row_count bigint, first_row timestamptz, last_row timestamptz, proved_at timestamptz, PRIMARY KEY (suffix, partition_oid));
 CREATE INDEX IF NOT EXISTS sealed_range ON partition_controller.sealed (suffix, range_to);
 DELETE FROM partition_controller.version;
-INSERT INTO partition_controller.version VALUES (6);
+INSERT INTO partition_controller.version VALUES (7);
 COMMIT;
 
 -- Makes the policy the table's keeper, unless another one is at work on it.
