@@ -239,6 +239,12 @@ TEST_F(RunInCluster, TakesTheFenceOfADeletedPolicyDown) {
   // A row that the fence diverts.
   database_->Sql("INSERT INTO plain VALUES (1000, now() + interval '400 days')");
   Server().MustKubectl({"delete", "ppol", "points", "-n", space_, "--timeout=10s"});
+  // The server tries the swap that it was asked for a while yet.
+  ASSERT_TRUE(Eventually([&] {
+    return database_->Number(
+               "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = "
+               "'active' AND pid <> pg_backend_pid()") == 0;
+  }));
   other_reader.Sql("ROLLBACK");
 
   Process& second = Start();
