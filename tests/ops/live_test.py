@@ -395,8 +395,15 @@ class Test:
         # README.md says how to get the policy's file.
         names = sorted(os.listdir(monitoring.RUNBOOKS), key=lambda one: (one != "README.md", one))
         runbooks = sum(self.run_blocks("docs/RUNBOOKS/" + name, place) for name in names)
+        # For the doctor to propose a policy.
+        world.sql("CREATE TABLE unattended (at timestamptz NOT NULL) PARTITION BY RANGE (at); "
+                  "CREATE TABLE unattended_2024 PARTITION OF unattended "
+                  "FOR VALUES FROM ('2024-01-01 00:00+00') TO ('2025-01-01 00:00+00')", "fleet")
+        # Of the runbooks; JSON is YAML as well.
+        shutil.copy(os.path.join(place, "policy.json"), os.path.join(place, "policy.yaml"))
+        # gke.md is gke_test.py's.
         guides = sum(self.run_blocks("docs/" + name, place)
-                     for name in ("migrating.md", "PRODUCTION_POSTURE.md", "faq.md"))
+                     for name in ("migrating.md", "PRODUCTION_POSTURE.md", "faq.md", "simulate.md", "doctor.md"))
         if runbooks < 30 or guides < 5:
             raise Failed(f"only {runbooks} commands in the runbooks, and {guides} in the guides")
         print(f"{runbooks} commands of the runbooks work, and {guides} of the guides")
