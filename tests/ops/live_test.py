@@ -401,7 +401,7 @@ class Test:
                   "FOR VALUES FROM ('2024-01-01 00:00+00') TO ('2025-01-01 00:00+00')", "fleet")
         # Of the runbooks; JSON is YAML as well.
         shutil.copy(os.path.join(place, "policy.json"), os.path.join(place, "policy.yaml"))
-        # gke.md is gke_test.py's.
+        # gke.md and kubernetes.md are guides_test.py's.
         guides = sum(self.run_blocks("docs/" + name, place)
                      for name in ("migrating.md", "PRODUCTION_POSTURE.md", "faq.md", "simulate.md", "doctor.md"))
         if runbooks < 30 or guides < 5:

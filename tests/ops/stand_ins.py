@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Stands in for the programs of docs/gke.md that a test cannot have: gke_test.py
-puts it on PATH as `gcloud` and `docker`, and as `kubectl`, which leads to the real
+"""Stands in for the programs of the guides that a test cannot have: guides_test.py
+puts it on PATH as `gcloud`, `docker` and `kind`, and as `kubectl`, which leads to the real
 one and translates for API servers that are older than the manifests.
 
 A command that COMMANDS does not have fails: whoever adds one to the document
@@ -79,6 +79,11 @@ def push(state, image):
     state["pushed"].append(image)
 
 
+def load(state, image):
+    require(image in state["built"], f"there is no image {image}")
+    state["pushed"].append(image)
+
+
 def account(state, name):
     state["accounts"].append(f"{name}@{DOMAIN}")
 
@@ -109,6 +114,7 @@ COMMANDS = [
     (r"gcloud auth configure-docker (?P<registry>\S+) --quiet", login),
     (r"docker build -t (?P<image>\S+) \.", build),
     (r"docker push (?P<image>\S+)", push),
+    (r"kind load docker-image (?P<image>\S+)", load),
     (r"gcloud iam service-accounts create (?P<name>\S+)", account),
     (r"gcloud projects add-iam-policy-binding (?P<resource>\S+) --member (?P<member>\S+) --role (?P<role>\S+)", bind),
     (r"gcloud iam service-accounts add-iam-policy-binding (?P<resource>\S+) --role (?P<role>\S+)"

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""docs/gke.md from its first command to its last, as it stands there.
+"""A guide (docs/gke.md, docs/kubernetes.md) from its first command to its last, as
+it stands there.
 
 The API server, PostgreSQL and Prometheus are real, and the controllers are what
 the Deployment says: its arguments and environment, under its service account.
@@ -12,6 +13,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 
 import yaml
@@ -21,7 +23,6 @@ import parts
 import stand_ins
 from parts import ROOT, Failed, wait_for
 
-DOCUMENT = "docs/gke.md"
 NAMESPACE = "partition-controller"
 
 # A year of rows, as EdgeWatch has them: what is old is in a partition that has
@@ -44,32 +45,46 @@ REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 # What the reader is told to look at, by the block's first line, and what is then
 # to be seen: at once, or when it is looked at again.
 SHOWS = {
-    "kubectl kustomize manifests/overlays/gke-cloud-sql |": [
-        r"image: europe-west3-docker\.pkg\.dev/my-project/partition-controller/partition-controller:[0-9.]+\n",
-        r"image: gcr\.io/cloud-sql-connectors/cloud-sql-proxy:",
-        r"gcp-service-account: partition-controller@my-project\.iam\.gserviceaccount\.com\n"],
-    "kubectl apply -f partition-controller.yaml": [
-        r'deployment "partition-controller" successfully rolled out\n$'],
-    "kubectl describe ppol telemetry-points -n edgewatch": [
-        r"Message: +\S.* due: .*create_partition.*\n +Observed Generation: +1\n +Reason: +PlanPending\n"
-        r" +Status: +False\n +Type: +Ready\n"],
-    "kubectl wait --for=condition=Ready ppol/telemetry-points -n edgewatch --timeout=10m": [
-        r"condition met\n", r"(?m)^edgewatch +telemetry-points +Month +90d +True +AsDeclared ",
-        r" Normal +DetachPartition +partitionpolicy/telemetry-points +detach .*, to be dropped 24 h later\n"],
+    "docs/gke.md": {
+        "kubectl kustomize manifests/overlays/gke-cloud-sql |": [
+            r"image: europe-west3-docker\.pkg\.dev/my-project/partition-controller/partition-controller:[0-9.]+\n",
+            r"image: gcr\.io/cloud-sql-connectors/cloud-sql-proxy:",
+            r"gcp-service-account: partition-controller@my-project\.iam\.gserviceaccount\.com\n"],
+        "kubectl apply -f partition-controller.yaml": [
+            r'deployment "partition-controller" successfully rolled out\n$'],
+        "kubectl describe ppol telemetry-points -n edgewatch": [
+            r"Message: +\S.* due: .*create_partition.*\n +Observed Generation: +1\n +Reason: +PlanPending\n"
+            r" +Status: +False\n +Type: +Ready\n"],
+        "kubectl wait --for=condition=Ready ppol/telemetry-points -n edgewatch --timeout=10m": [
+            r"condition met\n", r"(?m)^edgewatch +telemetry-points +Month +90d +True +AsDeclared ",
+            r" Normal +DetachPartition +partitionpolicy/telemetry-points +detach .*, to be dropped 24 h later\n"],
+    },
+    "docs/kubernetes.md": {
+        "docker build -t partition-controller:0.1.0 .": [
+            r'deployment "partition-controller" successfully rolled out\n$'],
+        """kubectl patch ppol telemetry-points -n edgewatch --type merge -p '{"spec": {"mode": "Apply"}}'""": [
+            r"condition met\n", r"(?m)^edgewatch +telemetry-points +Month +90d +True +AsDeclared ",
+            r" +Type: +Ready\n", r"(?m)^ +undoWindow\t"],
+        "kubectl partition status -A": [
+            r"(?m)^edgewatch +telemetry-points +True +AsDeclared ", r": 0 steps are due, 1 step waits ",
+            r": all is as the policy declares\.\n", r": retention is held: nothing more is removed\.\n"],
+    },
 }
-LOOKS = re.compile(r"^(?:grep|kubectl (?:describe|get|wait|rollout)) |\| *grep ", re.MULTILINE)
+LOOKS = re.compile(r"^(?:grep|kubectl (?:describe|explain|get|partition|rollout|wait)) |\| *grep ", re.MULTILINE)
 
 
-def blocks():
-    """Kind, mark and text of each."""
-    found = re.findall(r"^```(\w*) ?(\S*)\n(.*?)^```$", monitoring.read(DOCUMENT), re.MULTILINE | re.DOTALL)
-    if len(found) < 10 or len(found) * 2 != monitoring.read(DOCUMENT).count("\n```"):
-        raise Failed(f"only {len(found)} blocks of {DOCUMENT} are understood")
-    return found
+def blocks(document):
+    """Kind, mark and text of each, but for samples of what is printed."""
+    text = monitoring.read(document)
+    found = re.findall(r"^```(\w*) ?(\S*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    if not found or len(found) * 2 != text.count("\n```"):
+        raise Failed(f"only {len(found)} blocks of {document} are understood")
+    return [one for one in found if one[0] != "console"]
 
 
 def first_line(block):
-    return block.split("\n", 1)[0]
+    """What a block is known by, without a comment."""
+    return re.split(r" *(?:\n| # )", block, maxsplit=1)[0]
 
 
 class Pod:
@@ -153,6 +168,8 @@ class Cluster:
         image = containers["partition-controller"]["image"]
         if image not in google["pushed"]:
             raise Failed(f"the image {image} cannot be pulled")
+        if "cloud-sql-proxy" not in containers:
+            return
         place = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{pod['serviceAccountName']}"
         account = self.world.api(place)["metadata"]["annotations"]["iam.gke.io/gcp-service-account"]
         member = f"serviceAccount:{account}"
@@ -173,8 +190,9 @@ class Cluster:
 class Reader:
     """Somebody at a shell who types what the document says."""
 
-    def __init__(self, world):
+    def __init__(self, world, document):
         self.world = world
+        self.document = document
         self.place = world.path("repository")
         self.state = world.path("google.json")
         self.cluster = Cluster(world, self.state)
@@ -195,14 +213,23 @@ class Reader:
         programs = world.path("bin")
         os.mkdir(programs)
         kubectl = shutil.which("kubectl")
-        for name in ("gcloud", "docker", "kubectl"):
+        for name in ("gcloud", "docker", "kind", "kubectl"):
             os.symlink(os.path.join(ROOT, "tests/ops/stand_ins.py"), os.path.join(programs, name))
         self.environment = {
-            "PATH": programs + ":" + os.environ["PATH"], "HOME": world.folder, "LC_ALL": "C.UTF-8",
-            "PYTHONDONTWRITEBYTECODE": "1", "KUBECONFIG": world.path("reader.kubeconfig"), "STAND_IN_STATE": self.state,
-            "STAND_IN_KUBECONFIG": world.path("admin.kubeconfig"), "STAND_IN_DATABASE": world.database("edgewatch"),
+            "PATH": ":".join([programs, os.path.dirname(os.environ["PC_TEST_PROGRAM"]), os.environ["PATH"]]),
+            "HOME": world.folder, "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1",
+            "KUBECONFIG": world.path("reader.kubeconfig"), "STAND_IN_KUBECONFIG": world.path("admin.kubeconfig"),
+            "STAND_IN_STATE": self.state, "STAND_IN_DATABASE": world.database("edgewatch"),
             "STAND_IN_KUBECTL": kubectl, "STAND_IN_SERVER_MINOR": str(minor)}
         world.write("session", "")
+        if self.document != "docs/gke.md":
+            # What other guides take from that one, and a cluster that is there.
+            text = re.search(r"<<'YAML'\n(.*?)^YAML$", monitoring.read("docs/gke.md"), re.MULTILINE | re.DOTALL)[1]
+            world.write("repository/telemetry-points.yaml", text)
+            shutil.copy(world.path("admin.kubeconfig"), self.environment["KUBECONFIG"])
+            world.sql("GRANT CREATE ON SCHEMA public TO edgewatch; GRANT CREATE ON DATABASE edgewatch TO edgewatch",
+                      "edgewatch")
+            self.environment["DATABASE_URL"] = world.database("edgewatch")
 
     def shell(self, block):
         """Runs a block; what it exports is there in the next."""
@@ -228,7 +255,7 @@ class Reader:
             self.world.sql(block.replace("PROJECT", stand_ins.PROJECT), "edgewatch")
         elif kind == "sh" and mark in ("", "cluster", "google-cloud"):
             said = self.shell(block)
-            shows = SHOWS.get(first_line(block), [])
+            shows = SHOWS[self.document].get(first_line(block), [])
             if LOOKS.search(block) and not shows:
                 raise Failed("it looks at something, and SHOWS does not say what there is to be seen")
 
@@ -334,33 +361,38 @@ class Reader:
 
     def read(self):
         shown = set()
-        for kind, mark, block in blocks():
-            where = f"{DOCUMENT}: ```{kind} {mark}\n{block}"
+        before = None
+        for kind, mark, block in blocks(self.document):
             try:
                 if "kubectl delete -f" in block:
                     self.check_the_table()
                     before = self.attached()
                 self.run(kind, mark, block)
-                if "kubectl describe ppol" in block:
+                if "kubectl describe ppol" in block and "Apply" not in block:
                     self.check_nothing_is_done_yet()
             except Failed as failure:
-                raise Failed(f"{where}{failure}") from failure
+                raise Failed(f"{self.document}: ```{kind} {mark}\n{block}{failure}") from failure
             shown.add(first_line(block))
             print("fine:", first_line(block), flush=True)
-        if not shown >= set(SHOWS):
-            raise Failed(f"SHOWS speaks of blocks that are not there: {set(SHOWS) - shown}")
-        if self.collected is None:
-            raise Failed("nobody collected metrics")
-        self.check_what_stays(before)
+        if not shown >= set(SHOWS[self.document]):
+            raise Failed(f"SHOWS speaks of blocks that are not there: {set(SHOWS[self.document]) - shown}")
+        if before is not None:
+            self.check_what_stays(before)
+        if (before is None or self.collected is None) and self.document == "docs/gke.md":
+            raise Failed("it ends before its end")
         return 0
 
 
 def run():
+    if len(sys.argv) != 2 or sys.argv[1] not in SHOWS:
+        raise Failed(f"usage: guides_test.py {'|'.join(SHOWS)}")
+    if not os.environ.get("PC_TEST_PROGRAM"):
+        raise Failed("PC_TEST_PROGRAM does not say where the controller is")
     if parts.kubectl_minor() < 21:
         print("kubectl cannot render resources: [../base]; 1.21 or later can")
         return parts.SKIPPED
     with parts.Parts() as world:
-        reader = Reader(world)
+        reader = Reader(world, sys.argv[1])
         reader.start()
         return reader.read()
 
