@@ -45,10 +45,13 @@ std::vector<GaugeFamily> PolicyGauges(const Snapshot& snapshot, Instant now) {
                          {}};
   GaugeFamily conditions{
       "partition_policy_condition", "1 for the status that a condition has, 0 for others.", {}};
-
+  // Apart from the conditions, so that a new reason makes no new series of those.
+  GaugeFamily reasons{"partition_policy_condition_reason", "1 for the reason that a condition gives.", {}};
   GaugeFamily rollup_lag{"partition_rollup_lag_seconds",
                          "How long the oldest bucket that is not up to date has been due; 0 if none is.",
                          {}};
+  GaugeFamily filled{
+      "partition_rollup_filled_ratio", "How much of a rollup's history is computed; 1: all of it.", {}};
   GaugeFamily dirty{"partition_rollup_dirty_buckets", "Buckets with changes that are not computed yet.", {}};
   // Counted by the database, so that a restart forgets nothing.
   GaugeFamily points{
@@ -78,6 +81,8 @@ std::vector<GaugeFamily> PolicyGauges(const Snapshot& snapshot, Instant now) {
         conditions.samples.push_back({With(With(labels, "type", condition.type), "status", status),
                                       condition.status == status ? 1.0 : 0.0});
       }
+      reasons.samples.push_back(
+          {With(With(labels, "type", condition.type), "reason", condition.reason), 1.0});
     }
     if (!state->observed) continue;
     for (std::size_t i = 0; i < state->pending.size(); ++i) {
@@ -87,6 +92,9 @@ std::vector<GaugeFamily> PolicyGauges(const Snapshot& snapshot, Instant now) {
     for (const RollupFigures& rollup : state->rollups) {
       const Labels own = With(labels, "rollup", rollup.name);
       rollup_lag.samples.push_back({own, rollup.lag_seconds});
+      if (rollup.state == "Kept" || rollup.percent) {
+        filled.samples.push_back({own, rollup.percent ? *rollup.percent / 100.0 : 1.0});
+      }
       const auto add = [&](GaugeFamily& family, std::int64_t value) {
         family.samples.push_back({own, static_cast<double>(value)});
       };
@@ -107,8 +115,8 @@ std::vector<GaugeFamily> PolicyGauges(const Snapshot& snapshot, Instant now) {
     target.samples.push_back({labels, Seconds(outlook.horizon - now)});
     lag.samples.push_back({labels, outlook.overdue_since ? Seconds(now - *outlook.overdue_since) : 0.0});
   }
-  return {coverage,   target,     lag,   count,  bytes, rows,    pending, conversion,
-          conditions, rollup_lag, dirty, points, late,  skipped, audited, mismatches};
+  return {coverage, target,     lag,    count, bytes,  rows, pending, conversion, conditions,
+          reasons,  rollup_lag, filled, dirty, points, late, skipped, audited,    mismatches};
 }
 
 }  // namespace partition_controller

@@ -41,7 +41,9 @@ class Parser {
         "Example:\n"
         "  partition-controller plan --spec policy.yaml     what would be done, and why\n"
         "  partition-controller apply --spec policy.yaml    do it once\n"
-        "  partition-controller run --spec policies/        keep it so\n");
+        "  partition-controller run --spec policies/        keep it so\n\n"
+        "A policy says where its connection string is: in an environment variable, in a\n"
+        "file, or in a Secret of the cluster.\n");
     AddValidate();
     AddPlan();
     AddApply();
@@ -226,7 +228,8 @@ class Parser {
         ->capture_default_str();
     AddAcknowledge(sub);
     sub->add_option("--listen", options_.listen,
-                    "Where /metrics, /healthz and /readyz are served; all interfaces by default, as a "
+                    "Where the status page, /metrics, /healthz and /readyz are served; all interfaces by "
+                    "default, as a "
                     "container needs it; port 0 takes a free one")
         ->type_name("ADDR:PORT")
         ->capture_default_str();

@@ -20,6 +20,7 @@ const std::vector<Benchmark>& All() {
       {"noop", "a tick with nothing to do: 200 tables of 32 partitions, against pg_partman", RunNoop},
       {"scale", "a tick as partitions grow; memory (--full: 100,000 partitions)", RunScale},
       {"idle", "memory of `run` with ten policies", RunIdle},
+      {"start", "from the start of `run` to the first reconcile, with files and in a cluster", RunStart},
       {"drop", "removing 1,000,000 rows, against 5,000-row deletes", RunDrop},
       {"promote", "first contact under ingest: 2,000,000 rows in the default partition, one gap",
        RunFirstContactPromote},

@@ -62,6 +62,7 @@ void RunScale(const Options& options, Report& report);
 void RunPlan(const Options& options, Report& report);
 void RunDrop(const Options& options, Report& report);
 void RunIdle(const Options& options, Report& report);
+void RunStart(const Options& options, Report& report);
 void RunFirstContactPromote(const Options& options, Report& report);
 void RunFirstContactMove(const Options& options, Report& report);
 void RunRetention(const Options& options, Report& report);

@@ -83,6 +83,32 @@ TEST_F(MetricsTest, GaugesOfAPolicy) {
   EXPECT_THAT(text, HasSubstr("# HELP partition_coverage_seconds "));
 }
 
+TEST_F(MetricsTest, AConditionHasOneReasonAtATime) {
+  for (const char* reason : {"Progressing", "LockTimeout"}) {
+    Set([&](PolicyState& state) { state.conditions = {{"Ready", "False", reason, "waits for pid 7"}}; });
+    EXPECT_THAT(Lines(metrics_.Render(), "partition_policy_condition_reason"),
+                ElementsAre("partition_policy_condition_reason" + labels_ + ",type=\"Ready\",reason=\"" +
+                            reason + "\"} 1"));
+  }
+}
+
+TEST_F(MetricsTest, HowMuchOfARollupIsFilledIsToldWhereItIsKnown) {
+  const std::vector<RollupFigures> figures = {
+      {.name = "kept", .state = "Kept", .percent = {}},
+      {.name = "fresh", .state = "Filling", .percent = 0},
+      {.name = "half", .state = "Filling", .percent = 50},
+      {.name = "unknown", .state = "Filling", .percent = {}},
+      {.name = "missing", .state = "Missing", .percent = {}},
+  };
+  Set([&](PolicyState& state) { state.rollups = figures; });
+  const std::string text = metrics_.Render();
+  EXPECT_THAT(Lines(text, "partition_rollup_filled_ratio"),
+              ElementsAre("partition_rollup_filled_ratio" + labels_ + ",rollup=\"kept\"} 1",
+                          "partition_rollup_filled_ratio" + labels_ + ",rollup=\"fresh\"} 0",
+                          "partition_rollup_filled_ratio" + labels_ + ",rollup=\"half\"} 0.5"));
+  EXPECT_THAT(Lines(text, "partition_rollup_lag_seconds"), testing::SizeIs(5));
+}
+
 TEST_F(MetricsTest, CoverageMovesWithTheClockAndGoesBelowZero) {
   Set([&](PolicyState& state) { state.outlook.covered_until = clock_.Now() + seconds(60); });
   clock_.Advance(seconds(90));

@@ -90,17 +90,6 @@ def create_secret(world, name, uri):
     world.must_kubectl(["create", "secret", "generic", name, "-n", "edgewatch", "--from-file=uri=/dev/stdin"], uri)
 
 
-def filled_in(expression, values):
-    """As Grafana would put the variables in; a range of a minute."""
-    for name in ("__rate_interval", "__range", "__interval"):
-        expression = re.sub(r"\$\{?" + name + r"\b\}?", "1m", expression)
-    for name, value in values.items():
-        expression = re.sub(r"\$\{?" + name + r"\b\}?", value.replace("\\", r"\\"), expression)
-    if "$" in expression:
-        raise Failed(f"a variable is left in {expression}")
-    return expression
-
-
 def has_data(result):
     samples = [s for series in result for s in (series["values"] if "values" in series else [series["value"]])]
     return any(not math.isnan(float(value)) for _, value in samples)
@@ -213,18 +202,18 @@ class Test:
             for where, expression, target in monitoring.expressions_of(dashboard):
                 for values in chosen:
                     try:
-                        result = ask(self.prometheus, filled_in(expression, values), target)
+                        result = ask(self.prometheus, monitoring.filled_in(expression, values), target)
                     except Failed as failure:
                         problems.append(f"{name}: {where}: {failure}")
                         break
                     # An annotation marks what happens now and then.
                     if target is not None and not has_data(result):
-                        problems.append(f"{name}: {where}: no data: {filled_in(expression, values)}")
+                        problems.append(f"{name}: {where}: no data: {monitoring.filled_in(expression, values)}")
                     count += 1
             for variable, series, label in monitoring.variables_of(dashboard):
                 for values in chosen:
                     found = self.prometheus.ask(f"label/{label}/values",
-                                                **{"match[]": filled_in(series, values)})
+                                                **{"match[]": monitoring.filled_in(series, values)})
                     count += 1
                     if not found:
                         problems.append(f"{name}: the variable {variable} offers nothing")
@@ -238,7 +227,7 @@ class Test:
             if target is None or target.get("format") != "table":
                 continue
             rows = {series["metric"]["policy"]
-                    for series in self.prometheus.query(filled_in(expression, chosen[0]))}
+                    for series in self.prometheus.query(monitoring.filled_in(expression, chosen[0]))}
             if not rows >= set(FLEET) - PLAIN:
                 problems.append(f"fleet.json: {where} has rows for {sorted(rows)} only")
         if problems:
@@ -406,8 +395,15 @@ class Test:
         # README.md says how to get the policy's file.
         names = sorted(os.listdir(monitoring.RUNBOOKS), key=lambda one: (one != "README.md", one))
         runbooks = sum(self.run_blocks("docs/RUNBOOKS/" + name, place) for name in names)
+        # For the doctor to propose a policy.
+        world.sql("CREATE TABLE unattended (at timestamptz NOT NULL) PARTITION BY RANGE (at); "
+                  "CREATE TABLE unattended_2024 PARTITION OF unattended "
+                  "FOR VALUES FROM ('2024-01-01 00:00+00') TO ('2025-01-01 00:00+00')", "fleet")
+        # Of the runbooks; JSON is YAML as well.
+        shutil.copy(os.path.join(place, "policy.json"), os.path.join(place, "policy.yaml"))
+        # gke.md and kubernetes.md are guides_test.py's.
         guides = sum(self.run_blocks("docs/" + name, place)
-                     for name in ("gke.md", "migrating.md", "PRODUCTION_POSTURE.md", "faq.md"))
+                     for name in ("migrating.md", "PRODUCTION_POSTURE.md", "faq.md", "simulate.md", "doctor.md"))
         if runbooks < 30 or guides < 5:
             raise Failed(f"only {runbooks} commands in the runbooks, and {guides} in the guides")
         print(f"{runbooks} commands of the runbooks work, and {guides} of the guides")

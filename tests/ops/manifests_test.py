@@ -10,7 +10,6 @@ Ends with 77 where the part that it needs is older.  Nothing is changed on the
 server but namespaces and definitions: the rest is a dry run.
 """
 
-import copy
 import glob
 import os
 import re
@@ -20,13 +19,11 @@ import sys
 import yaml
 
 import parts
+from objects import SIDECAR, load, needs, understood
 from parts import ROOT, Failed
 
 RENDERED = ["base", "namespace-access", "overlays/gke-cloud-sql", "overlays/private-ip",
             "overlays/monitoring-prometheus-operator", "overlays/monitoring-gke", "overlays/grafana"]
-# Since which version of Kubernetes they exist.
-DISRUPTION_BUDGET = 21
-SIDECAR = 29
 # The controller's own policy, which its own tests hold against the definition.
 POLICY_CRD = "crd/partitionpolicies.yaml"
 
@@ -40,38 +37,6 @@ def render(name):
     if done.returncode != 0:
         raise Failed(f"kubectl kustomize {name}: {done.stderr}")
     return [one for one in yaml.safe_load_all(done.stdout) if one]
-
-
-def load(path):
-    with open(path, encoding="utf-8") as file:
-        return [one for one in yaml.safe_load_all(file) if one]
-
-
-def needs(one):
-    """The minor version of Kubernetes from which on it is understood."""
-    if one["kind"] == "PodDisruptionBudget":
-        return DISRUPTION_BUDGET
-    if one["kind"] == "Deployment":
-        for container in one["spec"]["template"]["spec"].get("initContainers", []):
-            if "restartPolicy" in container:
-                return SIDECAR
-    return 0
-
-
-def understood(one, minor):
-    """The object as a server of that version understands it."""
-    if needs(one) <= minor:
-        return one
-    one = copy.deepcopy(one)
-    if one["kind"] == "PodDisruptionBudget":
-        one["apiVersion"] = "policy/v1beta1"
-    else:
-        # What a sidecar was before there were any.
-        pod = one["spec"]["template"]["spec"]
-        for container in pod.pop("initContainers"):
-            del container["restartPolicy"]
-            pod["containers"].append(container)
-    return one
 
 
 def accept(world, minor, objects, where, newer=False):

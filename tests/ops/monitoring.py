@@ -7,7 +7,7 @@ import re
 
 import yaml
 
-from parts import ROOT
+from parts import ROOT, Failed
 
 DASHBOARDS = sorted(glob.glob(os.path.join(ROOT, "manifests/overlays/grafana/dashboards/*.json")))
 RULES = os.path.join(ROOT, "manifests/monitoring/rules.yaml")
@@ -41,6 +41,17 @@ def expressions_of(dashboard):
     for annotation in dashboard["annotations"]["list"]:
         if "expr" in annotation:
             yield f"annotation {annotation['name']}", annotation["expr"], None
+
+
+def filled_in(expression, values):
+    """As Grafana would put the variables in; a range of a minute."""
+    for name in ("__rate_interval", "__range", "__interval"):
+        expression = re.sub(r"\$\{?" + name + r"\b\}?", "1m", expression)
+    for name, value in values.items():
+        expression = re.sub(r"\$\{?" + name + r"\b\}?", value.replace("\\", r"\\"), expression)
+    if "$" in expression:
+        raise Failed(f"a variable is left in {expression}")
+    return expression
 
 
 def variables_of(dashboard):

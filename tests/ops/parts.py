@@ -9,6 +9,7 @@ import pwd
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -245,6 +246,21 @@ class Parts:
         if done.returncode != 0:
             raise Failed(f"kubectl {' '.join(arguments)}: {done.stderr}")
         return done.stdout
+
+    def api(self, path, method="GET", body=None, kind="application/json"):
+        """What the API server answers an administrator; None if there is no such thing."""
+        request = urllib.request.Request(
+            f"https://127.0.0.1:{self.api_port}{path}", method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": "Bearer token-admin", "Content-Type": kind})
+        try:
+            with urllib.request.urlopen(request, timeout=10, context=ssl.create_default_context(
+                    cafile=self.path("ca.crt"))) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            if error.code == 404:
+                return None
+            raise Failed(f"{method} {path}: {error.read().decode()}") from error
 
     # --- The controller ---
 
