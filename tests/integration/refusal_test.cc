@@ -547,16 +547,21 @@ TEST_F(RestoredCopy, HasNoOrphans) {
   policy_.origin.cluster = "lease-1";
   EXPECT_EQ(TroubleWith(ConvergeOn(uri_, policy_, kThen)), "");
   const auto original = ConnectPostgres(uri_);
-  const std::vector<Policy> kept = ReadKept(*original, policy_, "lease-1");
+  const std::vector<Policy> kept = ReadKept(*original, policy_);
   ASSERT_EQ(kept.size(), 1U);
   EXPECT_EQ(kept[0].name, policy_.name);
   EXPECT_EQ(kept[0].table, policy_.table);
   EXPECT_EQ(kept[0].time_column, "ts");
-  EXPECT_THAT(ReadKept(*original, policy_, "lease-2"), IsEmpty());
-  EXPECT_THAT(ReadKept(*original, policy_, ""), IsEmpty());
+  EXPECT_EQ(ReadKeptBy(*original, policy_).size(), 1U);
+  for (const char* other : {"lease-2", ""}) {
+    Policy stranger = policy_;
+    stranger.origin.cluster = other;
+    EXPECT_THAT(ReadKept(*original, stranger), IsEmpty()) << other;
+  }
   database_->Sql("UPDATE partition_controller.tables SET cluster_uid = 'lease-1', time_column = 'ts'");
   const auto copy = ConnectPostgres(copy_);
-  EXPECT_THAT(ReadKept(*copy, policy_, "lease-1"), IsEmpty());
+  EXPECT_THAT(ReadKept(*copy, policy_), IsEmpty());
+  EXPECT_THAT(ReadKeptBy(*copy, policy_), IsEmpty());
 }
 
 TEST_F(RestoredCopy, AConsentIsForOnePlan) {
