@@ -82,6 +82,35 @@ TEST_F(ByHand, AConsentIsGoodOnce) {
   EXPECT_EQ(rows(), 0);
 }
 
+// Two slips within minutes: kubectl describe went on to offer the hash of the
+// first, which is good for nothing any more.
+TEST_F(ByHand, DescribesThePlanThatWaitsNow) {
+  database_->Sql(
+      "DROP TABLE points; CREATE TABLE points (ts timestamptz NOT NULL, v int); CREATE INDEX ON points (ts); "
+      "INSERT INTO points SELECT now() - interval '100 days', g FROM generate_series(1, 50) g");
+  SetSecret(space_, uri_);
+  json policy = Policy(space_);
+  policy["spec"]["partitioning"] = {{"state", "Disabled"}};
+  policy["spec"]["retention"] = {{"keep", "400d"}, {"action", "Drop"}};
+  Apply(policy);
+  Start();
+  WaitUntilReady(space_);
+  std::string before;
+  for (const char* keep : {"10d", "20d"}) {
+    policy["spec"]["retention"]["keep"] = keep;
+    Apply(policy);
+    ASSERT_TRUE(AsksFor(space_)) << Get(space_).dump(1);
+    const std::string hash = Hash(space_);
+    EXPECT_NE(hash, before);
+    before = hash;
+    EXPECT_TRUE(Eventually([&] {
+      const json events =
+          json::parse(Server().MustKubectl({"get", "events.v1.events.k8s.io", "-n", space_, "-o", "json"}));
+      return events.dump().find("acknowledge=" + hash) != std::string::npos;
+    })) << keep;
+  }
+}
+
 // The tables of rollups are consented to on the policy that somebody wrote, one
 // after the other.
 TEST_F(ByHand, ConsentsToATableAndToItsRollupsTable) {
