@@ -168,6 +168,10 @@ std::optional<json> StatusFor(const Resource& resource, const PolicyState* state
   const std::int64_t generation = resource.origin.generation;
   status["observedGeneration"] = generation;
   if (!resource.policy) {
+    // This was the look that somebody asked for: there is no database to look at.
+    if (const std::string& asked = resource.origin.requested_at; !asked.empty()) {
+      status["lastHandledReconcileAt"] = asked;
+    }
     status["conditions"] = ConditionsJson(Invalid(resource.problems), generation, there, now);
     KeepHistory(nullptr, there, &status);
     return status;

@@ -320,6 +320,11 @@ TEST_F(RunInCluster, SaysWhatIsWrongWithAPolicy) {
   Apply(policy);
   EXPECT_TRUE(Becomes(space_, "Stalled", "True InvalidSpec"));
   EXPECT_THAT(Get(space_).dump(), HasSubstr("'Mars/Olympus' is not known here"));
+  Server().MustKubectl({"annotate", "--overwrite", "ppol", "points", "-n", space_,
+                        "edgewatch.dev/reconcile-requested-at=now"});
+  EXPECT_TRUE(Eventually([&] {
+    return Get(space_).at("status").value("lastHandledReconcileAt", "") == "now";
+  })) << "it is answered in vain, but it is answered";
   EXPECT_EQ(database_->Partitions("points"), before);
   EXPECT_EQ(
       database_->Number("SELECT count(*) FROM partition_controller.tables WHERE policy_name = 'points'"), 1);

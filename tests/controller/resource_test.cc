@@ -79,6 +79,7 @@ TEST(Resource, MayBeInvalid) {
   }
   EXPECT_EQ(found.at("Ready"), "False InvalidSpec");
   EXPECT_EQ(found.at("Stalled"), "True InvalidSpec");
+  EXPECT_EQ(status.at("lastHandledReconcileAt"), "now") << "somebody waits for it";
   EXPECT_THAT(status.dump(), HasSubstr("timeColumn must be text"));
   EXPECT_THAT(status.dump(), Not(HasSubstr("/etc/shadow")));
 }
