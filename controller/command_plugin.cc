@@ -46,7 +46,12 @@ json WhyJson(const json& policy) {
                                  {"reason", concern.reason},
                                  {"since", concern.since},
                                  {"message", concern.message},
-                                 {"next", concern.next}});
+                                 {"next", concern.next},
+                                 {"accountsFor", json::array()}});
+    for (const Concern::Consequence& other : concern.accounts_for) {
+      shown["concerns"].back()["accountsFor"].push_back(
+          {{"type", other.type}, {"status", other.status}, {"message", other.message}});
+    }
   }
   return shown;
 }

@@ -9,14 +9,21 @@
 
 namespace partition_controller {
 
-// A condition that is not as one would wish, and what to do next.
+// A cause: a condition that is not as one would wish, what to do next, and the
+// other conditions that are so for the same reason.
 struct Concern {
+  struct Consequence {
+    std::string type;
+    std::string status;
+    std::string message;  // empty: it says no more than the cause
+  };
   std::string type;
   std::string status;
   std::string reason;
   std::string since;  // RFC 3339, UTC; empty: not known
   std::string message;
   std::string next;  // a sentence, perhaps with a command
+  std::vector<Consequence> accounts_for;
 };
 
 // Each in the order in which the conditions stand; empty: all is well.

@@ -109,6 +109,11 @@ TEST_F(ByHand, DescribesThePlanThatWaitsNow) {
       return events.dump().find("acknowledge=" + hash) != std::string::npos;
     })) << keep;
   }
+  const Finished plan = Partition({"plan", "points"});
+  EXPECT_EQ(plan.code, 3);
+  EXPECT_THAT(plan.out, HasSubstr("has not been counted")) << "rows of a plain table";
+  EXPECT_THAT(plan.out, HasSubstr("acknowledge=" + before));
+  EXPECT_THAT(plan.out, HasSubstr("1 step waits for consent or for the right time\n"));
 }
 
 // The tables of rollups are consented to on the policy that somebody wrote, one
@@ -152,7 +157,9 @@ TEST_F(ByHand, ConsentsToATableAndToItsRollupsTable) {
   ASSERT_TRUE(AsksFor(space_)) << Get(space_).dump(1);
   const std::string first = Hash(space_);
   EXPECT_THAT(Get(space_).dump(), HasSubstr("retention.keep is 3mo and was 6mo before"));
-  EXPECT_EQ(Partition({"plan", "points"}).code, 3);
+  const Finished plan = Partition({"plan", "points"});
+  EXPECT_EQ(plan.code, 3);
+  EXPECT_THAT(plan.out, testing::ContainsRegex("At stake: [0-9]+ partitions?, about [0-9,]+ rows, "));
   std::this_thread::sleep_for(seconds(3));
   EXPECT_EQ(rows("points"), 100);
   EXPECT_EQ(rows("hourly"), 100);
