@@ -225,16 +225,19 @@ std::string StatusText(const json& policy) {
   return text;
 }
 
-std::string StatusTable(const std::vector<json>& policies) {
+std::string StatusTable(const std::vector<json>& policies, bool wide) {
   std::vector<std::vector<std::string>> rows = {
       {"NAMESPACE", "NAME", "READY", "REASON", "PARTITIONS", "COVERED UNTIL", "DUE", "HELD"}};
+  if (wide) rows.front().insert(rows.front().end(), {"TABLE", "NEXT ACTION", "MESSAGE"});
   for (const json& policy : policies) {
     std::string ready;
     std::string reason;
+    std::string message;
     for (const json& condition : Conditions(policy)) {
       if (TextOf(condition, "type") == "Ready") {
         ready = TextOf(condition, "status");
         reason = TextOf(condition, "reason");
+        message = TextOf(condition, "message");
       }
     }
     const json status = Member(policy, "status");
@@ -243,6 +246,10 @@ std::string StatusTable(const std::vector<json>& policies) {
                     std::to_string(Number(At(status, "partitions", "count"))),
                     TextOf(Member(status, "partitions"), "coveredUntil"),
                     std::to_string(Number(At(status, "plan", "steps"))), Held(policy) ? "yes" : "no"});
+    if (!wide) continue;
+    const json table = At(policy, "spec", "table");
+    rows.back().insert(rows.back().end(), {TextOf(table, "schema") + "." + TextOf(table, "name"),
+                                           TextOf(status, "nextAction"), message});
   }
   std::vector<std::size_t> widths(rows.front().size());
   for (const auto& row : rows) {

@@ -43,9 +43,10 @@ bool RemovesAnything(const nlohmann::json& policy);
 std::string ConsentTo(const nlohmann::json& policy);
 
 // For people.  The conditions, coverage and pending steps of one policy; one line
-// for each of several; what is to be done; why something is not as it should be.
+// for each of several, `wide` with what is left out otherwise; what is to be done;
+// why something is not as it should be.
 std::string StatusText(const nlohmann::json& policy);
-std::string StatusTable(const std::vector<nlohmann::json>& policies);
+std::string StatusTable(const std::vector<nlohmann::json>& policies, bool wide = false);
 std::string PlanText(const nlohmann::json& policy);
 std::string WhyText(const nlohmann::json& policy);
 

@@ -254,6 +254,30 @@ TEST_F(ByHand, ThePluginTakesKubectlsFlags) {
   EXPECT_EQ(Partition({"status", "--cluster", name_of("clusters"), "--user", name_of("users")}).code, 0);
   EXPECT_EQ(Partition({"status", "--user", "nobody"}).code, 1);
   EXPECT_EQ(Partition({"status", "--cluster", "nowhere"}).code, 1);
+
+  // Whose word counts is for the API server to say.
+  const std::vector<std::string> admin = {"--token", ApiServer::Token("admin")};
+  const auto as_admin = [&](std::vector<std::string> words) {
+    words.insert(words.end(), admin.begin(), admin.end());
+    return Partition(words);
+  };
+  EXPECT_EQ(Partition({"status", "-A"}).code, 1) << "not theirs to see";
+  EXPECT_EQ(as_admin({"status", "-A"}).code, 0);
+  EXPECT_THAT(as_admin({"status", "-A", "--as", "stranger"}).err, HasSubstr("\"stranger\" cannot list"));
+  EXPECT_EQ(as_admin({"status", "--as", "stranger", "-o", "wide"}).code, 0);
+  EXPECT_THAT(Partition({"status", "--as", "admin"}).err, HasSubstr("cannot impersonate"));
+  EXPECT_THAT(Partition({"status", "--token", "nonsense"}).err, HasSubstr("nauthorized"));
+  EXPECT_EQ(Partition({"status", "-s", Server().url()}).code, 0);
+  EXPECT_THAT(Partition({"status", "--server", "https://127.0.0.1:1", "--request-timeout", "5s"}).err,
+              HasSubstr("https://127.0.0.1:1 cannot be reached"));
+  // And without any kubeconfig.
+  std::string program = PC_TEST_PROGRAM;
+  program.replace(program.rfind('/') + 1, std::string::npos, "kubectl-partition");
+  const Finished bare = RunProgram(
+      {"/usr/bin/env", "-u", "KUBECONFIG", "HOME=/nonexistent", program, "status", "-n", space_, "--server",
+       Server().url(), "--certificate-authority", Server().ca_file(), "--token", ApiServer::Token("admin")});
+  EXPECT_EQ(bare.code, 0) << bare.err;
+  EXPECT_THAT(bare.out, HasSubstr("points"));
 }
 
 }  // namespace

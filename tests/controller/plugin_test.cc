@@ -243,6 +243,12 @@ TEST_F(RunThePlugin, LooksWhereItIsTold) {
   EXPECT_EQ(Run({"status", "-l", "app in (a,b),tier=x"}), 0);
   EXPECT_THAT(cluster_.calls.back().path,
               HasSubstr("?limit=500&labelSelector=app%20in%20%28a%2Cb%29%2Ctier%3Dx"));
+  policy_["status"]["nextAction"] = "create a partition";
+  EXPECT_EQ(Run({"status", "-o", "wide"}), 0);
+  EXPECT_THAT(out_.str(), AllOf(HasSubstr("   TABLE           NEXT ACTION          MESSAGE\n"),
+                                HasSubstr("   public.points   create a partition   Words.\n")));
+  EXPECT_EQ(Run({"status", "points", "-o", "wide"}), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("table public.points, every Month"));
   EXPECT_EQ(Run({"status", "-o", "json"}), 0);
   EXPECT_THAT(json::parse(out_.str()), SizeIs(2));
   const json listed = json::parse(out_.str());
