@@ -263,7 +263,8 @@ TEST_F(RunInCluster, WaitsForASecretAndFollowsIt) {
   EXPECT_EQ(Condition(Get(space_), "Stalled"), "True ConnectionNotFound");
   EXPECT_THAT(Get(space_).dump(), HasSubstr("Secret " + space_ + "/edgewatch-db does not exist"));
   SetSecret(space_, "nonsense");
-  EXPECT_TRUE(Eventually([&] { return Condition(Get(space_), "Ready") != "False ConnectionNotFound"; }));
+  ASSERT_TRUE(Becomes(space_, "Ready", "False DatabaseUnreachable"));
+  EXPECT_THAT(Get(space_).dump(), HasSubstr("the connection string is malformed"));
   SetSecret(space_, uri_);
   WaitUntilReady(space_);
   EXPECT_EQ(Partitions(*database_), 4);
