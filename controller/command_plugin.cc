@@ -46,9 +46,18 @@ json WhyJson(const json& policy) {
                                  {"reason", concern.reason},
                                  {"since", concern.since},
                                  {"message", concern.message},
-                                 {"next", concern.next}});
+                                 {"next", concern.next},
+                                 {"accountsFor", json::array()}});
+    for (const Concern::Consequence& other : concern.accounts_for) {
+      shown["concerns"].back()["accountsFor"].push_back(
+          {{"type", other.type}, {"status", other.status}, {"message", other.message}});
+    }
   }
   return shown;
+}
+
+bool IsText(PluginOptions::Output output) {
+  return output == PluginOptions::Output::kText || output == PluginOptions::Output::kWide;
 }
 
 std::string Encoded(const PluginOptions& options, const json& object) {
@@ -82,14 +91,14 @@ std::vector<json> ListAll(Cluster& cluster, const std::string& path, const std::
 
 int ShowAll(const PluginOptions& options, const std::vector<json>& policies, std::ostream& out,
             std::ostream& err) {
-  if (options.output != PluginOptions::Output::kText) {
+  if (!IsText(options.output)) {
     json list = json::array();
     for (const json& policy : policies) list.push_back(StatusJson(policy));
     out << Encoded(options, list);
   } else if (policies.empty()) {
     err << "There are no policies.\n";
   } else {
-    out << StatusTable(policies);
+    out << StatusTable(policies, options.output == PluginOptions::Output::kWide);
   }
   return 0;
 }
@@ -105,8 +114,7 @@ int Undo(const PluginOptions& options, Cluster& cluster, const std::string& path
   const json patch = {{"metadata", {{"annotations", {{kHoldRetention, value}}}}}};
   const json after =
       cluster.Call({Verb::kMerge, path + "?fieldManager=kubectl-partition", patch.dump()}, stop);
-  out << (options.output == PluginOptions::Output::kText ? UndoText(after, options.release)
-                                                         : Encoded(options, StatusJson(after)));
+  out << (IsText(options.output) ? UndoText(after, options.release) : Encoded(options, StatusJson(after)));
   return 0;
 }
 
@@ -121,7 +129,7 @@ int RunPlugin(const PluginOptions& options, Cluster& cluster, const std::string&
   if (options.name.empty()) return ShowAll(options, ListAll(cluster, path, options.selector, stop), out, err);
   const json policy = cluster.Call({Verb::kGet, path + "/" + options.name, ""}, stop);
   const auto show = [&](const json& object, const std::string& text) {
-    out << (options.output == PluginOptions::Output::kText ? text : Encoded(options, object));
+    out << (IsText(options.output) ? text : Encoded(options, object));
   };
   switch (options.command) {
     case Command::kStatus:
@@ -146,8 +154,7 @@ int RunPlugin(const PluginOptions& options, Cluster& cluster, const std::string&
 int RunPlugin(const PluginOptions& options, Clock& clock, const std::stop_token& stop, std::ostream& out,
               std::ostream& err) {
   try {
-    ClusterAccess access =
-        FindClusterAccess(options.kubeconfig, options.context, {options.cluster, options.user});
+    ClusterAccess access = FindClusterAccess(options.kubeconfig, options.context, options.overrides);
     const std::string name_space = access.name_space;
     Credentials credentials(std::move(access), clock);
     KubernetesCluster::Limits limits;

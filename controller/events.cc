@@ -1,5 +1,6 @@
 #include "controller/events.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -69,6 +70,30 @@ std::optional<EventNote> EventOf(const Policy& policy, const StepOutcome& step) 
                    Describe(step.action, named)};
 }
 
+std::string WithoutNumbers(const std::string& text) {
+  // A hash may consist of digits alone; no number of ours is that long.
+  constexpr std::ptrdiff_t kLongestNumber = 15;
+  const auto plain = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
+  std::string kept;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    std::size_t first = at;
+    while (first < end && !plain(text[first])) ++first;
+    std::size_t last = end;
+    while (last > first && !plain(text[last - 1])) --last;
+    const std::string word = text.substr(first, last - first);
+    const bool number = !word.empty() && word.find_first_not_of("0123456789,.") == std::string::npos &&
+                        std::count_if(word.begin(), word.end(), plain) <= kLongestNumber;
+    kept += text.substr(at, first - at) + (number ? "#" : word) + text.substr(last, end + 1 - last);
+    at = end + 1;
+  }
+  return kept;
+}
+
+EventRecorder::Key EventRecorder::KeyOf(const EventNote& note) {
+  return {note.uid, note.action, note.reason, note.warning, note.warning ? WithoutNumbers(note.note) : ""};
+}
+
 void EventRecorder::Record(EventNote note) {
   const MutexLock lock(mutex_);
   if (queue_.size() < kMostWaiting) {
@@ -98,7 +123,7 @@ void EventRecorder::Flush(const std::stop_token& stop) {
     const std::optional<EventNote> note = Take();
     if (!note) break;
     const Instant now = clock_.Now();
-    const auto alike = series_.find({note->uid, note->action, note->reason, note->warning});
+    const auto alike = series_.find(KeyOf(*note));
     if (alike != series_.end() && now < alike->second.last + kAlike) {
       ++alike->second.count;
       alike->second.last = now;
@@ -151,8 +176,7 @@ void EventRecorder::Write(const EventNote& note, Instant now, const std::stop_to
     if (error.kind() != ClusterError::Kind::kExists) return Failed(error);
   }
   complained_ = false;
-  series_[{note.uid, note.action, note.reason, note.warning}] = {
-      EventsPath(note.policy.name_space) + "/" + name, 1, 1, now, now};
+  series_[KeyOf(note)] = {EventsPath(note.policy.name_space) + "/" + name, 1, 1, now, now};
 }
 
 void EventRecorder::WriteCount(Series* series, Instant now, const std::stop_token& stop) {

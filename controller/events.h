@@ -32,7 +32,13 @@ struct EventNote {
 // that are done again and again, and for failures, which are in the status.
 std::optional<EventNote> EventOf(const Policy& policy, const StepOutcome& step);
 
-// Writes them, those that are alike within six minutes as one with a count.
+// `text` with '#' in place of each number that stands by itself: what moves while
+// nothing happens, such as a count of rows.  Names, times and hashes stay.
+std::string WithoutNumbers(const std::string& text);
+
+// Writes them, those that are alike within six minutes as one with a count.  Of
+// warnings only those are alike that say the same but for numbers: they tell
+// people what to do, with a hash that is good for one plan.
 class EventRecorder {
  public:
   // `reporter` names this process.
@@ -47,8 +53,9 @@ class EventRecorder {
   void Flush(const std::stop_token& stop);
 
  private:
-  // What makes two events alike: uid, action, reason, warning.
-  using Key = std::tuple<std::string, std::string, std::string, bool>;
+  // What makes two events alike: uid, action, reason, warning, and what a warning
+  // says.
+  using Key = std::tuple<std::string, std::string, std::string, bool, std::string>;
   struct Series {
     std::string path;
     int count = 1;
@@ -57,6 +64,7 @@ class EventRecorder {
     Instant written_at{};
   };
 
+  static Key KeyOf(const EventNote& note);
   std::optional<EventNote> Take();
   void Write(const EventNote& note, Instant now, const std::stop_token& stop);
   void WriteCount(Series* series, Instant now, const std::stop_token& stop);

@@ -148,6 +148,16 @@ void ReadUser(const Entry& user, ClusterAccess* access) {
   if (user.value.contains("exec")) access->exec = ReadExec(user, *access);
 }
 
+// In place of all that the user has to show: a certificate would count for more.
+void Override(const ContextOverrides& overrides, ClusterAccess* access) {
+  if (!overrides.token.empty()) {
+    access->token = {overrides.token, ""};
+    access->certificate = access->key = {};
+    access->exec.reset();
+  }
+  access->impersonate = overrides.impersonate;
+}
+
 // "https://host:port", with the restrictions that the HTTP library brings.
 void CheckServer(ClusterAccess* access) {
   std::string& server = access->server;
@@ -171,17 +181,23 @@ ClusterAccess ReadKubeconfig(const std::vector<KubeconfigFile>& files, const std
                              const ContextOverrides& overrides) {
   const Merged merged(files);
   const std::string name = context.empty() ? merged.CurrentContext() : context;
-  if (name.empty() && overrides.cluster.empty()) Fail("the kubeconfig has no current-context");
+  const bool nameless = name.empty() && overrides.cluster.empty();
+  if (nameless && overrides.server.empty()) Fail("the kubeconfig has no current-context");
   const Entry chosen = name.empty() ? Entry() : merged.Find("contexts", "context", name);
   const auto either = [&](const std::string& given, const char* key) {
     return given.empty() ? TextOf(chosen.value, key) : given;
   };
-  const Entry cluster = merged.Find("clusters", "cluster", either(overrides.cluster, "cluster"));
+  const Entry cluster =
+      nameless ? Entry() : merged.Find("clusters", "cluster", either(overrides.cluster, "cluster"));
   ClusterAccess access;
-  access.server = TextOf(cluster.value, "server");
-  access.tls_server_name = TextOf(cluster.value, "tls-server-name");
-  access.authority = DataOrFile(cluster, "certificate-authority");
-  if (Truth(cluster.value, "insecure-skip-tls-verify")) {
+  access.server = overrides.server;
+  if (access.server.empty()) {
+    access.server = TextOf(cluster.value, "server");
+    access.tls_server_name = TextOf(cluster.value, "tls-server-name");  // goes with it, as kubectl has it
+  }
+  access.authority = {"", overrides.authority};
+  if (access.authority.empty()) access.authority = DataOrFile(cluster, "certificate-authority");
+  if (access.authority.empty() && Truth(cluster.value, "insecure-skip-tls-verify")) {
     Fail("insecure-skip-tls-verify in kubeconfig " + Printable(cluster.path) +
          " is not supported: anybody could pose as the API server; give its certificate-authority");
   }
@@ -192,6 +208,7 @@ ClusterAccess ReadKubeconfig(const std::vector<KubeconfigFile>& files, const std
   if (const std::string user = either(overrides.user, "user"); !user.empty()) {
     ReadUser(merged.Find("users", "user", user), &access);
   }
+  Override(overrides, &access);
   CheckServer(&access);
   return access;
 }
@@ -224,7 +241,10 @@ ClusterAccess FindClusterAccess(const std::string& kubeconfig, const std::string
     return ReadKubeconfig({{kubeconfig, ReadCredentialFile(kubeconfig)}}, context, overrides);
   }
   if (context.empty() && overrides.empty()) {
-    if (auto access = InClusterAccess(variable)) return *std::move(access);
+    if (auto access = InClusterAccess(variable)) {
+      Override(overrides, &*access);
+      return *std::move(access);
+    }
   }
   std::vector<KubeconfigFile> files;
   std::string list = variable("KUBECONFIG");
@@ -236,7 +256,7 @@ ClusterAccess FindClusterAccess(const std::string& kubeconfig, const std::string
     // As kubectl has it: of several files some may be missing.
     if (!path.empty() && ::access(path.c_str(), F_OK) == 0) files.push_back({path, ReadCredentialFile(path)});
   }
-  if (files.empty()) {
+  if (files.empty() && overrides.server.empty()) {
     Fail(
         "there is no cluster: this is not a pod, and neither --kubeconfig, $KUBECONFIG nor ~/.kube/config "
         "names a kubeconfig file");

@@ -30,6 +30,7 @@ struct ClusterAccess {
   TextOrFile key;
   TextOrFile token;
   std::optional<ExecPlugin> exec;
+  std::string impersonate;  // whom to act for, if the server lets us; empty: nobody
   std::string name_space = "default";
   bool operator==(const ClusterAccess&) const = default;
 };
@@ -44,7 +45,12 @@ struct KubeconfigFile {
 struct ContextOverrides {
   std::string cluster;
   std::string user;
-  bool empty() const { return cluster.empty() && user.empty(); }
+  std::string server;
+  std::string authority;    // a file
+  std::string token;        // in place of all that the user has to show
+  std::string impersonate;  // ClusterAccess::impersonate
+  // Whether all of them fit the pod's own access as well.
+  bool empty() const { return cluster.empty() && user.empty() && server.empty() && authority.empty(); }
 };
 
 // The current context of the files, or `context`.  Of several files the first

@@ -152,6 +152,9 @@ class KubernetesCluster::Client {
     if (const std::string bearer = credentials_.Token(); !bearer.empty()) {
       request.headers().add("Authorization", "Bearer " + bearer);
     }
+    if (const std::string& whom = credentials_.access().impersonate; !whom.empty()) {
+      request.headers().add("Impersonate-User", whom);
+    }
     if (!body.empty()) request.set_body(body, content_type);
     return client_.request(request, token).get();
   }

@@ -49,8 +49,39 @@ std::string Pad(const std::string& text, std::size_t width) {
   return text + std::string(width > text.size() ? width - text.size() : 1, ' ');
 }
 
+// "4,500,000 rows".
+std::string Counted(std::int64_t count, const std::string& noun) {
+  std::string digits = std::to_string(count);
+  for (std::size_t i = digits.size(); i > 3;) digits.insert(i -= 3, ",");
+  return digits + " " + noun;
+}
+
 std::string Steps(std::int64_t count, const std::string& one, const std::string& many) {
   return std::to_string(count) + (count == 1 ? " step " + one : " steps " + many);
+}
+
+// How many steps there are.  Which of those that wait do so for consent is not in
+// the status.
+std::string Pending(const json& policy, const json& plan) {
+  return Steps(Number(Member(plan, "steps")), "is due", "are due") + ", " +
+         Steps(Number(Member(plan, "waiting")), "waits", "wait") +
+         (ConsentTo(policy).empty() ? " for the right time" : " for consent or for the right time") + "\n";
+}
+
+// What the consent is about: rows and bytes are estimates, and rows that are
+// deleted one by one may not be counted.
+std::string Stake(const json& policy, const json& plan) {
+  const json stake = Member(plan, "atStake");
+  const std::int64_t partitions = Number(Member(stake, "partitions"));
+  const std::int64_t rows = Number(Member(stake, "rows"));
+  const std::int64_t bytes = Number(Member(stake, "bytes"));
+  if (partitions == 0 && rows == 0) {
+    return "What is at stake has not been counted; see: kubectl partition why " + Which(policy);
+  }
+  std::string text = "At stake: ";
+  if (partitions > 0) text += Counted(partitions, partitions == 1 ? "partition" : "partitions") + ", ";
+  text += "about " + Counted(rows, rows == 1 ? "row" : "rows");
+  return text + (bytes > 0 ? ", " + BytesText(bytes) : "") + ".";
 }
 
 std::string Patch(const json& policy, const std::string& spec) {
@@ -132,13 +163,26 @@ std::vector<Concern> ConcernsOf(const json& policy) {
     const std::string status = TextOf(condition, "status");
     const std::string reason = TextOf(condition, "reason");
     if (AsWished(type, status, reason)) continue;
-    Concern concern{type,
-                    status,
-                    reason,
-                    TextOf(condition, "lastTransitionTime"),
-                    TextOf(condition, "message"),
-                    NextFor(policy, reason)};
-    if (type == "Ready" && !consent.empty()) {
+    const std::string message = TextOf(condition, "message");
+    // A reason is a cause, and the first condition, which is Ready where it is one,
+    // says most of it.
+    const auto cause = std::find_if(concerns.begin(), concerns.end(),
+                                    [&](const Concern& concern) { return concern.reason == reason; });
+    if (cause != concerns.end()) {
+      const bool more = status != "Unknown" && message != cause->message;
+      cause->accounts_for.push_back({type, status, more ? message : ""});
+      continue;
+    }
+    Concern concern;
+    concern.type = type;
+    concern.status = status;
+    concern.reason = reason;
+    concern.since = TextOf(condition, "lastTransitionTime");
+    concern.message = message;
+    concern.next = NextFor(policy, reason);
+    if (!consent.empty() && reason == "DatabaseIdentityChanged") {
+      concern.next = "If it is the right table: " + consent;
+    } else if (!consent.empty() && reason == "AcknowledgementRequired") {
       concern.next = "If what would be taken away may go: " + consent;
     } else if (concern.next.empty() && type == "Stalled") {
       concern.next = "It waits for a person; the message says what for.";
@@ -175,23 +219,25 @@ std::string StatusText(const json& policy) {
   }
   const json plan = At(policy, "status", "plan");
   if (plan.is_object()) {
-    text += "  " + Steps(Number(Member(plan, "steps")), "is due", "are due") + ", " +
-            Steps(Number(Member(plan, "waiting")), "waits", "wait") + " for the right time\n";
+    text += "  " + Pending(policy, plan);
   }
   if (!Observed(policy)) text += "  " + Unseen(policy).message + "\n";
   return text;
 }
 
-std::string StatusTable(const std::vector<json>& policies) {
+std::string StatusTable(const std::vector<json>& policies, bool wide) {
   std::vector<std::vector<std::string>> rows = {
       {"NAMESPACE", "NAME", "READY", "REASON", "PARTITIONS", "COVERED UNTIL", "DUE", "HELD"}};
+  if (wide) rows.front().insert(rows.front().end(), {"TABLE", "NEXT ACTION", "MESSAGE"});
   for (const json& policy : policies) {
     std::string ready;
     std::string reason;
+    std::string message;
     for (const json& condition : Conditions(policy)) {
       if (TextOf(condition, "type") == "Ready") {
         ready = TextOf(condition, "status");
         reason = TextOf(condition, "reason");
+        message = TextOf(condition, "message");
       }
     }
     const json status = Member(policy, "status");
@@ -200,6 +246,10 @@ std::string StatusTable(const std::vector<json>& policies) {
                     std::to_string(Number(At(status, "partitions", "count"))),
                     TextOf(Member(status, "partitions"), "coveredUntil"),
                     std::to_string(Number(At(status, "plan", "steps"))), Held(policy) ? "yes" : "no"});
+    if (!wide) continue;
+    const json table = At(policy, "spec", "table");
+    rows.back().insert(rows.back().end(), {TextOf(table, "schema") + "." + TextOf(table, "name"),
+                                           TextOf(status, "nextAction"), message});
   }
   std::vector<std::size_t> widths(rows.front().size());
   for (const auto& row : rows) {
@@ -221,8 +271,7 @@ std::string PlanText(const json& policy) {
            (Observed(policy) ? "" : "  " + Unseen(policy).message + "\n") + "  See: kubectl partition why " +
            Which(policy) + "\n";
   }
-  std::string text = Title(policy) + Steps(Number(Member(plan, "steps")), "is due", "are due") + ", " +
-                     Steps(Number(Member(plan, "waiting")), "waits", "wait") + " for the right time\n";
+  std::string text = Title(policy) + Pending(policy, plan);
   const json pending = Member(plan, "pending");
   for (const json& kind : pending.is_array() ? pending : json::array()) {
     text +=
@@ -232,7 +281,8 @@ std::string PlanText(const json& policy) {
     text += "What would be taken away has the hash " + Printable(hash) + ".\n";
   }
   if (const std::string consent = ConsentTo(policy); !consent.empty()) {
-    text += "Nothing is taken away before somebody consents:\n  " + Printable(consent) + "\n";
+    text += Stake(policy, plan) + "\nNothing is taken away before somebody consents:\n  " +
+            Printable(consent) + "\n";
   }
   for (const json& condition : Conditions(policy)) {
     const std::string reason = TextOf(condition, "reason");
@@ -252,6 +302,14 @@ std::string WhyText(const json& policy) {
     text += "\n" + concern.type + " is " + concern.status + " (" + Printable(concern.reason) + ")" +
             (concern.since.empty() ? "" : " since " + Printable(concern.since)) + "\n  " +
             Printable(concern.message) + "\n  " + Printable(concern.next) + "\n";
+    std::string others;
+    for (const Concern::Consequence& other : concern.accounts_for) {
+      others += (others.empty() ? "" : ", ") + other.type + " is " + other.status;
+    }
+    if (!others.empty()) text += "  For the same reason " + others + ".\n";
+    for (const Concern::Consequence& other : concern.accounts_for) {
+      if (!other.message.empty()) text += "    " + other.type + ": " + Printable(other.message) + "\n";
+    }
   }
   return text;
 }

@@ -9,14 +9,21 @@
 
 namespace partition_controller {
 
-// A condition that is not as one would wish, and what to do next.
+// A cause: a condition that is not as one would wish, what to do next, and the
+// other conditions that are so for the same reason.
 struct Concern {
+  struct Consequence {
+    std::string type;
+    std::string status;
+    std::string message;  // empty: it says no more than the cause
+  };
   std::string type;
   std::string status;
   std::string reason;
   std::string since;  // RFC 3339, UTC; empty: not known
   std::string message;
   std::string next;  // a sentence, perhaps with a command
+  std::vector<Consequence> accounts_for;
 };
 
 // Each in the order in which the conditions stand; empty: all is well.
@@ -36,9 +43,10 @@ bool RemovesAnything(const nlohmann::json& policy);
 std::string ConsentTo(const nlohmann::json& policy);
 
 // For people.  The conditions, coverage and pending steps of one policy; one line
-// for each of several; what is to be done; why something is not as it should be.
+// for each of several, `wide` with what is left out otherwise; what is to be done;
+// why something is not as it should be.
 std::string StatusText(const nlohmann::json& policy);
-std::string StatusTable(const std::vector<nlohmann::json>& policies);
+std::string StatusTable(const std::vector<nlohmann::json>& policies, bool wide = false);
 std::string PlanText(const nlohmann::json& policy);
 std::string WhyText(const nlohmann::json& policy);
 

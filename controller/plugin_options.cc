@@ -3,9 +3,11 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "crd/spelling.h"
+#include "crd/text.h"
 
 namespace partition_controller {
 namespace {
@@ -30,6 +32,9 @@ std::optional<std::chrono::milliseconds> Timeout(const std::string& text) {
   if (known == units.end()) return std::nullopt;
   return std::chrono::milliseconds(std::stoll(number) * known->second);
 }
+
+// A line break would be the end of a header.
+bool FitsHeader(const std::string& text) { return text == Printable(text); }
 
 class Parser {
  public:
@@ -90,6 +95,7 @@ class Parser {
     options_.command = commands_.at(app_.get_subcommands().front());
     options_.output = output_ == "json"   ? PluginOptions::Output::kJson
                       : output_ == "yaml" ? PluginOptions::Output::kYaml
+                      : output_ == "wide" ? PluginOptions::Output::kWide
                                           : PluginOptions::Output::kText;
     if (!request_timeout_.empty()) {
       const std::optional<std::chrono::milliseconds> timeout = Timeout(request_timeout_);
@@ -103,6 +109,8 @@ class Parser {
     if (options_.all_namespaces && (!options_.name.empty() || !options_.name_space.empty())) {
       return Failure("--all-namespaces excludes a name and --namespace");
     }
+    if (!FitsHeader(options_.overrides.impersonate)) return Failure("--as is no name of a user");
+    if (!FitsHeader(options_.overrides.token)) return Failure("--token is no token (its text is not shown)");
     for (const std::string& text : {options_.name, options_.name_space}) {
       if (!IsName(text)) return Failure("'" + text + "' is not a name");
     }
@@ -121,16 +129,31 @@ class Parser {
         ->type_name("FILE");
     sub->add_option("--context", options_.context, "The kubeconfig's context, in place of the current one")
         ->type_name("NAME");
-    sub->add_option("--cluster", options_.cluster, "The kubeconfig's cluster, in place of the context's")
+    sub->add_option("--cluster", options_.overrides.cluster,
+                    "The kubeconfig's cluster, in place of the context's")
         ->type_name("NAME");
-    sub->add_option("--user", options_.user, "The kubeconfig's user, in place of the context's")
+    sub->add_option("--user", options_.overrides.user, "The kubeconfig's user, in place of the context's")
         ->type_name("NAME");
+    sub->add_option("-s,--server", options_.overrides.server, "The API server, in place of the cluster's")
+        ->type_name("URL");
+    sub->add_option("--certificate-authority", options_.overrides.authority,
+                    "Who vouches for the API server, in place of the cluster's")
+        ->type_name("FILE");
+    sub->add_option("--token", options_.overrides.token, "A bearer token, in place of the user's credentials")
+        ->type_name("TOKEN");
+    sub->add_option("--as", options_.overrides.impersonate, "Whom to act for, as impersonation lets you")
+        ->type_name("USER");
     sub->add_option("--request-timeout", request_timeout_,
                     "How long a request may take: 10s, 2m; 0: the usual")
         ->type_name("TIME");
-    sub->add_option("-o,--output", output_, "text, json or yaml")
+    const bool table = command == PluginOptions::Command::kStatus;
+    std::set<std::string> formats = {"text", "json", "yaml"};
+    if (table) formats.insert("wide");
+    sub->add_option(
+           "-o,--output", output_,
+           table ? "text, wide (text, the list with more columns), json or yaml" : "text, json or yaml")
         ->type_name("FORMAT")
-        ->check(CLI::IsMember({"text", "json", "yaml"}));
+        ->check(CLI::IsMember(formats));
     commands_[sub] = command;
     return sub;
   }

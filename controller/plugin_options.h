@@ -9,11 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "controller/kubeconfig.h"
+
 namespace partition_controller {
 
 struct PluginOptions {
   enum class Command { kStatus, kPlan, kWhy, kUndo };
-  enum class Output { kText, kJson, kYaml };
+  enum class Output { kText, kWide, kJson, kYaml };  // kWide: only for kStatus
 
   Command command = Command::kStatus;
   std::string name;        // of the policy; empty: all (only for kStatus)
@@ -21,8 +23,7 @@ struct PluginOptions {
   bool all_namespaces = false;
   std::string kubeconfig;  // empty: where it usually is
   std::string context;
-  std::string cluster;   // of the kubeconfig, in place of the context's
-  std::string user;      // likewise
+  ContextOverrides overrides;
   std::string selector;  // of labels (only for kStatus)
   std::optional<std::chrono::milliseconds> request_timeout;
   Output output = Output::kText;

@@ -1,5 +1,6 @@
 #include "controller/postgres.h"
 
+#include <algorithm>
 #include <pqxx/pqxx>
 
 namespace partition_controller {
@@ -44,9 +45,19 @@ std::string Safe(const std::string& message, const std::string& uri) {
          "are written %40 %3A %2F %3F %23 and %25";
 }
 
-std::string Trim(std::string text) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-  return text;
+// What libpq and the server say, in one line: their messages come in lines, with
+// tabs, and go into conditions and logs, which would show "\x0A\x09".
+std::string OneLine(const std::string& text) {
+  std::string line;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find_first_not_of(" \t\r\n", at), text.size());
+    const std::string blank = text.substr(at, end - at);
+    line += blank.find_first_of("\t\r\n") == std::string::npos ? blank : " ";
+    if (end < text.size()) line += text[end];
+    at = end + 1;
+  }
+  while (line.ends_with(' ')) line.pop_back();
+  return line;
 }
 
 bool LooksLikeAuthentication(const std::string& message) {
@@ -86,21 +97,22 @@ class PostgresSession : public Session {
       return result;
     } catch (const pqxx::broken_connection& e) {
       broken_ = true;
-      throw DatabaseError(DatabaseError::Kind::kUnreachable, "", "the connection broke: " + Trim(e.what()));
+      throw DatabaseError(DatabaseError::Kind::kUnreachable, "",
+                          "the connection broke: " + OneLine(e.what()));
     } catch (const pqxx::deadlock_detected& e) {
-      throw DatabaseError(DatabaseError::Kind::kLockTimeout, "40P01", Trim(e.what()));
+      throw DatabaseError(DatabaseError::Kind::kLockTimeout, "40P01", OneLine(e.what()));
     } catch (const pqxx::serialization_failure& e) {
-      throw DatabaseError(DatabaseError::Kind::kSerialization, "40001", Trim(e.what()));
+      throw DatabaseError(DatabaseError::Kind::kSerialization, "40001", OneLine(e.what()));
     } catch (const pqxx::transaction_rollback& e) {
-      throw DatabaseError(DatabaseError::Kind::kSerialization, "40000", Trim(e.what()));
+      throw DatabaseError(DatabaseError::Kind::kSerialization, "40000", OneLine(e.what()));
     } catch (const pqxx::insufficient_privilege& e) {
-      throw DatabaseError(DatabaseError::Kind::kPermission, "42501", Trim(e.what()));
+      throw DatabaseError(DatabaseError::Kind::kPermission, "42501", OneLine(e.what()));
     } catch (const pqxx::sql_error& e) {
-      throw DatabaseError(ClassifySqlState(e.sqlstate()), e.sqlstate(), Trim(e.what()));
+      throw DatabaseError(ClassifySqlState(e.sqlstate()), e.sqlstate(), OneLine(e.what()));
     } catch (const pqxx::in_doubt_error& e) {
-      throw DatabaseError(DatabaseError::Kind::kUnreachable, "", Trim(e.what()));
+      throw DatabaseError(DatabaseError::Kind::kUnreachable, "", OneLine(e.what()));
     } catch (const std::exception& e) {
-      throw DatabaseError(DatabaseError::Kind::kOther, "", Trim(e.what()));
+      throw DatabaseError(DatabaseError::Kind::kOther, "", OneLine(e.what()));
     }
   }
 
@@ -153,7 +165,7 @@ std::unique_ptr<Session> ConnectPostgres(const std::string& uri) {
   try {
     return std::make_unique<PostgresSession>(WithSettings(uri));
   } catch (const std::exception& e) {
-    const std::string message = Trim(e.what());
+    const std::string message = OneLine(e.what());
     const auto kind = LooksLikeAuthentication(message) ? DatabaseError::Kind::kAuthentication
                                                        : DatabaseError::Kind::kUnreachable;
     throw DatabaseError(kind, "", Safe(message, uri));

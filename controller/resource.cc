@@ -206,6 +206,10 @@ std::optional<json> StatusFor(const Resource& resource, const PolicyState* state
   status["observedGeneration"] = generation;
   if (const json target = TargetOf(there); target.is_object()) status["target"] = target;
   if (!resource.policy) {
+    // This was the look that somebody asked for: there is no database to look at.
+    if (const std::string& asked = resource.origin.requested_at; !asked.empty()) {
+      status["lastHandledReconcileAt"] = asked;
+    }
     status["conditions"] = ConditionsJson(Invalid(resource.problems), generation, there, now);
     KeepHistory(nullptr, there, &status);
     return status;

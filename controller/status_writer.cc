@@ -36,7 +36,10 @@ std::optional<EventNote> EventOf(const Resource& resource, const json& before, c
   EventNote note{resource.key, resource.origin.uid, false, "Reconcile", "", ""};
   const Standing stalled = Find(after, "Stalled");
   const Standing was_stalled = Find(before, "Stalled");
-  if (stalled.status == "True" && (was_stalled.status != "True" || was_stalled.reason != stalled.reason)) {
+  // Also what else is asked of a person than before, as a plan with another hash.
+  const bool news = was_stalled.status != "True" || was_stalled.reason != stalled.reason ||
+                    WithoutNumbers(was_stalled.message) != WithoutNumbers(stalled.message);
+  if (stalled.status == "True" && news) {
     note.warning = true;
     note.reason = stalled.reason;
     note.note = stalled.message;

@@ -125,7 +125,7 @@ Condition Judge::Refused(const char* type, const char* status) const {
   for (const Refusal& other : all) {
     if (&other != &worst) message += " | " + sentence(other);
   }
-  return Make(type, status, consent ? "AcknowledgementRequired" : worst.code, message);
+  return Make(type, status, worst.code, message);
 }
 
 Condition Judge::Unknown(const char* type) const {

@@ -2,6 +2,7 @@
 // stands between them, and what is not there yet.  However it goes, it ends in
 // the state that the resources declare.
 
+#include <algorithm>
 #include <csignal>
 #include <map>
 #include <sstream>
@@ -223,6 +224,37 @@ TEST_F(ClusterFaults, BearsAnApiServerThatDiesInMidStatusWrite) {
   EXPECT_TRUE(Eventually([&] { return Told("Ready") == 1; })) << Told("Ready");
 }
 
+// The renewal that was on its way reaches nobody, or a server that has started
+// anew: there is one leader all the time, and it goes on.
+TEST_F(ClusterFaults, BearsAnApiServerThatDiesInMidRenewal) {
+  SetSecret(space_, uri_);
+  Apply(Policy(space_));
+  FaultyProxy proxy(Server());
+  Keep(proxy.port());
+  ExpectHeld(2);
+  const std::string lease = "/leases/" + space_;
+  int premake = 3;
+  // Released while nobody is there, and when the next one is.
+  for (const bool late : {false, true}) {
+    proxy.Hold("PUT", lease);
+    ASSERT_TRUE(Eventually([&] { return proxy.held() == 1; }));
+    Server().Kill();
+    if (!late) proxy.Release();
+    Server().Start();
+    if (late) proxy.Release();
+    ExpectHeld(premake++);
+    const std::size_t before = proxy.requests().size();
+    EXPECT_TRUE(Eventually([&] {
+      const auto requests = proxy.requests();
+      return std::count_if(requests.begin() + static_cast<std::ptrdiff_t>(before), requests.end(),
+                           [&](const auto& request) {
+                             return request.first == "PUT" && request.second.find(lease) != std::string::npos;
+                           }) >= 2;
+    })) << "it is renewed again";
+  }
+  ExpectEachStepOnce();
+}
+
 // What a controller that is no more has said of an earlier generation must not
 // stay as the last word.
 TEST_F(ClusterFaults, WritesOverAStatusThatArrivesLate) {
@@ -390,6 +422,14 @@ TEST_F(ClusterFaults, WorksOnInANamespaceThatIsAboutToGo) {
   Server().MustKubectl({"delete", "namespace", space_, "--wait=false"});
   ASSERT_EQ(Server().MustKubectl({"get", "namespace", space_, "-o", "jsonpath={.status.phase}"}),
             "Terminating");
+  // A kind of event that is not there yet, and so cannot be counted to another.
+  json policy = Policy(space_);
+  policy["spec"]["schedule"]["windows"] = {
+      {{"start", "02:00"}, {"duration", "1h"}, {"timeZone", "Mars/Olympus"}}};
+  Apply(policy);
+  EXPECT_TRUE(Becomes(space_, "Stalled", "True InvalidSpec"));
+  EXPECT_TRUE(Logged("Could not write event"));
+  EXPECT_THAT(processes_.back()->Err(), HasSubstr("because it is being terminated"));
   ExpectHeld(4);
   Server().MustKubectl({"delete", "ppol", "points", "-n", space_, "--timeout=10s"});
   EXPECT_TRUE(Logged("Released table of deleted policy"));

@@ -82,6 +82,40 @@ TEST_F(ByHand, AConsentIsGoodOnce) {
   EXPECT_EQ(rows(), 0);
 }
 
+// Two slips within minutes: kubectl describe went on to offer the hash of the
+// first, which is good for nothing any more.
+TEST_F(ByHand, DescribesThePlanThatWaitsNow) {
+  database_->Sql(
+      "DROP TABLE points; CREATE TABLE points (ts timestamptz NOT NULL, v int); CREATE INDEX ON points (ts); "
+      "INSERT INTO points SELECT now() - interval '100 days', g FROM generate_series(1, 50) g");
+  SetSecret(space_, uri_);
+  json policy = Policy(space_);
+  policy["spec"]["partitioning"] = {{"state", "Disabled"}};
+  policy["spec"]["retention"] = {{"keep", "400d"}, {"action", "Drop"}};
+  Apply(policy);
+  Start();
+  WaitUntilReady(space_);
+  std::string before;
+  for (const char* keep : {"10d", "20d"}) {
+    policy["spec"]["retention"]["keep"] = keep;
+    Apply(policy);
+    ASSERT_TRUE(AsksFor(space_)) << Get(space_).dump(1);
+    const std::string hash = Hash(space_);
+    EXPECT_NE(hash, before);
+    before = hash;
+    EXPECT_TRUE(Eventually([&] {
+      const json events =
+          json::parse(Server().MustKubectl({"get", "events.v1.events.k8s.io", "-n", space_, "-o", "json"}));
+      return events.dump().find("acknowledge=" + hash) != std::string::npos;
+    })) << keep;
+  }
+  const Finished plan = Partition({"plan", "points"});
+  EXPECT_EQ(plan.code, 3);
+  EXPECT_THAT(plan.out, HasSubstr("has not been counted")) << "rows of a plain table";
+  EXPECT_THAT(plan.out, HasSubstr("acknowledge=" + before));
+  EXPECT_THAT(plan.out, HasSubstr("1 step waits for consent or for the right time\n"));
+}
+
 // The tables of rollups are consented to on the policy that somebody wrote, one
 // after the other.
 TEST_F(ByHand, ConsentsToATableAndToItsRollupsTable) {
@@ -123,7 +157,9 @@ TEST_F(ByHand, ConsentsToATableAndToItsRollupsTable) {
   ASSERT_TRUE(AsksFor(space_)) << Get(space_).dump(1);
   const std::string first = Hash(space_);
   EXPECT_THAT(Get(space_).dump(), HasSubstr("retention.keep is 3mo and was 6mo before"));
-  EXPECT_EQ(Partition({"plan", "points"}).code, 3);
+  const Finished plan = Partition({"plan", "points"});
+  EXPECT_EQ(plan.code, 3);
+  EXPECT_THAT(plan.out, testing::ContainsRegex("At stake: [0-9]+ partitions?, about [0-9,]+ rows, "));
   std::this_thread::sleep_for(seconds(3));
   EXPECT_EQ(rows("points"), 100);
   EXPECT_EQ(rows("hourly"), 100);
@@ -218,6 +254,30 @@ TEST_F(ByHand, ThePluginTakesKubectlsFlags) {
   EXPECT_EQ(Partition({"status", "--cluster", name_of("clusters"), "--user", name_of("users")}).code, 0);
   EXPECT_EQ(Partition({"status", "--user", "nobody"}).code, 1);
   EXPECT_EQ(Partition({"status", "--cluster", "nowhere"}).code, 1);
+
+  // Whose word counts is for the API server to say.
+  const std::vector<std::string> admin = {"--token", ApiServer::Token("admin")};
+  const auto as_admin = [&](std::vector<std::string> words) {
+    words.insert(words.end(), admin.begin(), admin.end());
+    return Partition(words);
+  };
+  EXPECT_EQ(Partition({"status", "-A"}).code, 1) << "not theirs to see";
+  EXPECT_EQ(as_admin({"status", "-A"}).code, 0);
+  EXPECT_THAT(as_admin({"status", "-A", "--as", "stranger"}).err, HasSubstr("\"stranger\" cannot list"));
+  EXPECT_EQ(as_admin({"status", "--as", "stranger", "-o", "wide"}).code, 0);
+  EXPECT_THAT(Partition({"status", "--as", "admin"}).err, HasSubstr("cannot impersonate"));
+  EXPECT_THAT(Partition({"status", "--token", "nonsense"}).err, HasSubstr("nauthorized"));
+  EXPECT_EQ(Partition({"status", "-s", Server().url()}).code, 0);
+  EXPECT_THAT(Partition({"status", "--server", "https://127.0.0.1:1", "--request-timeout", "5s"}).err,
+              HasSubstr("https://127.0.0.1:1 cannot be reached"));
+  // And without any kubeconfig.
+  std::string program = PC_TEST_PROGRAM;
+  program.replace(program.rfind('/') + 1, std::string::npos, "kubectl-partition");
+  const Finished bare = RunProgram(
+      {"/usr/bin/env", "-u", "KUBECONFIG", "HOME=/nonexistent", program, "status", "-n", space_, "--server",
+       Server().url(), "--certificate-authority", Server().ca_file(), "--token", ApiServer::Token("admin")});
+  EXPECT_EQ(bare.code, 0) << bare.err;
+  EXPECT_THAT(bare.out, HasSubstr("points"));
 }
 
 }  // namespace

@@ -270,7 +270,8 @@ TEST_F(RunInCluster, WaitsForASecretAndFollowsIt) {
   EXPECT_EQ(Condition(Get(space_), "Stalled"), "True ConnectionNotFound");
   EXPECT_THAT(Get(space_).dump(), HasSubstr("Secret " + space_ + "/edgewatch-db does not exist"));
   SetSecret(space_, "nonsense");
-  EXPECT_TRUE(Eventually([&] { return Condition(Get(space_), "Ready") != "False ConnectionNotFound"; }));
+  ASSERT_TRUE(Becomes(space_, "Ready", "False DatabaseUnreachable"));
+  EXPECT_THAT(Get(space_).dump(), HasSubstr("the connection string is malformed"));
   SetSecret(space_, uri_);
   WaitUntilReady(space_);
   EXPECT_EQ(Partitions(*database_), 4);
@@ -327,6 +328,11 @@ TEST_F(RunInCluster, SaysWhatIsWrongWithAPolicy) {
   Apply(policy);
   EXPECT_TRUE(Becomes(space_, "Stalled", "True InvalidSpec"));
   EXPECT_THAT(Get(space_).dump(), HasSubstr("'Mars/Olympus' is not known here"));
+  Server().MustKubectl({"annotate", "--overwrite", "ppol", "points", "-n", space_,
+                        "edgewatch.dev/reconcile-requested-at=now"});
+  EXPECT_TRUE(Eventually([&] {
+    return Get(space_).at("status").value("lastHandledReconcileAt", "") == "now";
+  })) << "it is answered in vain, but it is answered";
   EXPECT_EQ(database_->Partitions("points"), before);
   EXPECT_EQ(
       database_->Number("SELECT count(*) FROM partition_controller.tables WHERE policy_name = 'points'"), 1);

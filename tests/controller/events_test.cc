@@ -81,6 +81,37 @@ TEST_F(RecorderTest, CountsThoseThatAreAlike) {
   EXPECT_EQ(cluster_.calls[4].verb, Verb::kCreate);
 }
 
+// A warning that had the reason of another one was counted to it, and its own
+// words, with another hash, were never seen.
+TEST_F(RecorderTest, TellsWarningsThatSaySomethingElseApart) {
+  const auto warn = [&](const std::string& text) {
+    EventNote note = Note("AcknowledgementRequired", text);
+    note.warning = true;
+    recorder_.Record(note);
+    recorder_.Flush({});
+  };
+  warn("2 partitions with about 1,700 rows go: acknowledge=400d0123456789ab");
+  warn("2 partitions with about 1,700 rows go: acknowledge=10d0123456789abc");
+  ASSERT_THAT(cluster_.calls, SizeIs(2));
+  EXPECT_THAT(json::parse(cluster_.calls[1].body).at("note").get<std::string>(), HasSubstr("=10d0123"));
+  // A number that moves makes no event of its own, however often.
+  for (int i = 0; i < 200; ++i) {
+    clock_.Advance(std::chrono::seconds(1));
+    warn("2 partitions with about 1," + std::to_string(100 + i) + " rows go: acknowledge=10d0123456789abc");
+  }
+  for (std::size_t i = 2; i < cluster_.calls.size(); ++i) EXPECT_EQ(cluster_.calls[i].verb, Verb::kMerge);
+  EXPECT_THAT(cluster_.calls, SizeIs(testing::Lt(10)));
+}
+
+TEST(Events, NumbersAreWhatMoves) {
+  EXPECT_EQ(WithoutNumbers("about 1,234,567 rows (12.5 %), 3 of 4, by PID 77."),
+            "about # rows (# %), # of #, by PID #.");
+  for (const char* kept : {"", " ", "  a  b ", "\"points_p202610\"", "2026-11-05T12:00:00Z", "keep 10d",
+                           "acknowledge=1234567890123456", "acknowledge 1234567890123456", "a1 1a ..."}) {
+    EXPECT_EQ(WithoutNumbers(kept), kept);
+  }
+}
+
 TEST_F(RecorderTest, AreNotWorthTrouble) {
   testing::internal::CaptureStderr();
   cluster_.answer = [](const ClusterRequest&) -> json {

@@ -52,17 +52,59 @@ TEST(Kubeconfig, NamesServerAndUser) {
   EXPECT_EQ(Read(Config("token: abc"), "other").name_space, "default");
 }
 
+ContextOverrides Other(const std::string& cluster, const std::string& user) {
+  ContextOverrides overrides;
+  overrides.cluster = cluster;
+  overrides.user = user;
+  return overrides;
+}
+
 TEST(Kubeconfig, TakesAnotherClusterOrUserThanTheContexts) {
   const std::string text = Config("token: abc") + "- name: v\n  user: {token: def}\n";
   const std::string more = "clusters:\n- name: d\n  cluster: {server: 'https://5.6.7.8'}\n";
   const std::vector<KubeconfigFile> files = {{"/a", text}, {"/b", more}};
-  const ClusterAccess access = ReadKubeconfig(files, "", {"d", "v"});
+  const ClusterAccess access = ReadKubeconfig(files, "", Other("d", "v"));
   EXPECT_EQ(access.server, "https://5.6.7.8");
   EXPECT_EQ(access.token.text, "def");
   EXPECT_EQ(access.name_space, "shop");
-  EXPECT_EQ(ReadKubeconfig(files, "", {"", "v"}).server, "https://1.2.3.4:6443");
-  EXPECT_EQ(ReadKubeconfig({files[1]}, "", {"d", ""}).server, "https://5.6.7.8") << "without any context";
-  EXPECT_THROW(ReadKubeconfig(files, "", {"nowhere", ""}), ClusterError);
+  EXPECT_EQ(ReadKubeconfig(files, "", Other("", "v")).server, "https://1.2.3.4:6443");
+  EXPECT_EQ(ReadKubeconfig({files[1]}, "", Other("d", "")).server, "https://5.6.7.8")
+      << "without any context";
+  EXPECT_THROW(ReadKubeconfig(files, "", Other("nowhere", "")), ClusterError);
+}
+
+TEST(Kubeconfig, TakesWhatIsSaidInPlaceOfWhatItSays) {
+  const std::string text = Config(
+      "client-certificate: /c, client-key: /k, exec: {command: x, apiVersion: "
+      "client.authentication.k8s.io/v1}",
+      "server: 'https://1.2.3.4', tls-server-name: api.test, certificate-authority: /ca");
+  ContextOverrides overrides;
+  overrides.server = "https://other:6443/";
+  overrides.authority = "other.pem";
+  const ClusterAccess moved = ReadKubeconfig({{"/a", text}}, "", overrides);
+  EXPECT_EQ(moved.server, "https://other:6443");
+  EXPECT_EQ(moved.tls_server_name, "") << "is the name of the other one";
+  EXPECT_EQ(moved.authority.file, "other.pem");
+  EXPECT_EQ(moved.certificate.file, "/c");
+  EXPECT_EQ(moved.impersonate, "");
+  // An API server would take the certificate for the better credential.
+  overrides = {};
+  overrides.token = "def";
+  overrides.impersonate = "jane";
+  const ClusterAccess renamed = ReadKubeconfig({{"/a", text}}, "", overrides);
+  EXPECT_EQ(renamed.token.text, "def");
+  EXPECT_TRUE(renamed.certificate.empty());
+  EXPECT_TRUE(renamed.key.empty());
+  EXPECT_FALSE(renamed.exec);
+  EXPECT_EQ(renamed.impersonate, "jane");
+  EXPECT_EQ(renamed.authority.file, "/ca");
+  overrides.server = "http://1.2.3.4";
+  EXPECT_THROW(ReadKubeconfig({{"/a", text}}, "", overrides), ClusterError) << "unencrypted";
+  overrides.server = "https://h";
+  const ClusterAccess bare = ReadKubeconfig({}, "", overrides);
+  EXPECT_EQ(bare.server, "https://h") << "without any file";
+  EXPECT_EQ(bare.token.text, "def");
+  EXPECT_EQ(bare.name_space, "default");
 }
 
 TEST(Kubeconfig, TakesDataBeforeFiles) {

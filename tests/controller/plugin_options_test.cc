@@ -22,8 +22,8 @@ TEST(PluginOptions, AreThoseOfKubectl) {
   const auto more = ParsePluginOptions({"status", "--cluster", "east", "--user=me", "--request-timeout", "2m",
                                         "-l", "app=shop", "-o", "yaml"});
   ASSERT_TRUE(more.options) << more.err;
-  EXPECT_EQ(more.options->cluster, "east");
-  EXPECT_EQ(more.options->user, "me");
+  EXPECT_EQ(more.options->overrides.cluster, "east");
+  EXPECT_EQ(more.options->overrides.user, "me");
   EXPECT_EQ(more.options->request_timeout, std::chrono::minutes(2));
   EXPECT_EQ(more.options->selector, "app=shop");
   EXPECT_EQ(more.options->output, PluginOptions::Output::kYaml);
@@ -33,6 +33,33 @@ TEST(PluginOptions, AreThoseOfKubectl) {
   EXPECT_TRUE(ParsePluginOptions({"status", "-A"}).options->all_namespaces);
   EXPECT_TRUE(ParsePluginOptions({"undo", "points", "--release"}).options->release);
   EXPECT_FALSE(ParsePluginOptions({"undo", "points"}).options->release);
+}
+
+TEST(PluginOptions, SayWhereTheServerIsAndWhoAsks) {
+  const auto parsed =
+      ParsePluginOptions({"status", "-s", "https://h:6443", "--certificate-authority", "ca.pem",
+                          "--token=abc", "--as", "system:serviceaccount:shop:jane", "-o", "wide"});
+  ASSERT_TRUE(parsed.options) << parsed.err;
+  EXPECT_EQ(parsed.options->overrides.server, "https://h:6443");
+  EXPECT_EQ(parsed.options->overrides.authority, "ca.pem");
+  EXPECT_EQ(parsed.options->overrides.token, "abc");
+  EXPECT_EQ(parsed.options->overrides.impersonate, "system:serviceaccount:shop:jane");
+  EXPECT_EQ(parsed.options->output, PluginOptions::Output::kWide);
+  EXPECT_EQ(ParsePluginOptions({"undo", "a", "--server", "https://h"}).options->overrides.server,
+            "https://h");
+  EXPECT_FALSE(ParsePluginOptions({"why", "a", "-o", "wide"}).options) << "is no table";
+  // They become headers; what is secret is not shown.
+  EXPECT_FALSE(ParsePluginOptions({"status", "--as", "a\r\nb: c"}).options);
+  const auto broken = ParsePluginOptions({"status", "--token", "s3cr3t\n"});
+  EXPECT_FALSE(broken.options);
+  EXPECT_THAT(broken.err, testing::Not(HasSubstr("s3cr3t")));
+  for (const char* command : {"status", "plan", "why", "undo"}) {
+    const std::string help = ParsePluginOptions({command, "--help"}).out;
+    for (const char* flag : {"-s,--server", "--token", "--as ", "--certificate-authority"}) {
+      EXPECT_THAT(help, HasSubstr(flag));
+    }
+  }
+  EXPECT_THAT(ParsePluginOptions({"status", "--help"}).out, HasSubstr("wide"));
 }
 
 TEST(PluginOptions, RefuseWhatTheyDoNotUnderstand) {

@@ -103,7 +103,65 @@ TEST(Plugin, SaysHowToConsent) {
       "kubectl annotate --overwrite ppol points -n shop edgewatch.dev/acknowledge=0123456789abcdef";
   EXPECT_EQ(ConsentTo(policy), command);
   EXPECT_THAT(PlanText(policy), HasSubstr(command));
-  EXPECT_THAT(WhyText(policy), HasSubstr(command));
+  EXPECT_THAT(WhyText(policy), HasSubstr("If what would be taken away may go: " + command));
+  Set(&policy, "Ready", "False", "DatabaseIdentityChanged");
+  EXPECT_THAT(WhyText(policy), HasSubstr("If it is the right table: " + command));
+  Set(&policy, "Ready", "False", "LockTimeout");
+  EXPECT_THAT(WhyText(policy), Not(HasSubstr(command))) << "consent is no remedy for it";
+}
+
+// Consent was asked for without a word of what it is about.
+TEST(Plugin, SaysWhatIsAtStake) {
+  json policy = Object();
+  policy["status"]["plan"]["hash"] = "0123456789abcdef";
+  policy["status"]["plan"]["needsAcknowledgement"] = true;
+  const auto stake = [&](std::int64_t partitions, std::int64_t rows, std::int64_t bytes) {
+    policy["status"]["plan"]["atStake"] = {{"partitions", partitions}, {"rows", rows}, {"bytes", bytes}};
+    return PlanText(policy);
+  };
+  EXPECT_THAT(stake(12, 4'500'000, 3'221'225'472),
+              HasSubstr("At stake: 12 partitions, about 4,500,000 rows, 3.0 GiB.\nNothing is taken away"));
+  EXPECT_THAT(stake(1, 0, 8192), HasSubstr("At stake: 1 partition, about 0 rows, 8.0 KiB.\n"));
+  EXPECT_THAT(stake(0, 50, 0), HasSubstr("At stake: about 50 rows.\n"));
+  EXPECT_THAT(stake(0, 0, 0), HasSubstr("has not been counted; see: kubectl partition why points -n shop\n"));
+  EXPECT_THAT(PlanText(policy), HasSubstr("2 steps wait for consent or for the right time\n"));
+  EXPECT_THAT(StatusText(policy), HasSubstr("2 steps wait for consent or for the right time\n"));
+  policy["status"]["plan"]["needsAcknowledgement"] = false;
+  EXPECT_THAT(PlanText(policy),
+              AllOf(HasSubstr("2 steps wait for the right time\n"), Not(HasSubstr("At stake"))));
+}
+
+// The same remedy stood there eight times.
+TEST(Plugin, SaysEachCauseOnce) {
+  json policy = Object();
+  for (json& condition : policy["status"]["conditions"]) {
+    condition = Condition(condition.at("type").get<std::string>(), "Unknown", "InvalidSpec",
+                          "The database has not been read; see Ready.");
+  }
+  policy["status"]["conditions"][0] = Condition("Ready", "False", "InvalidSpec", "It is wrong.");
+  policy["status"]["conditions"][2] = Condition("Stalled", "True", "InvalidSpec", "It is wrong.");
+  EXPECT_EQ(WhyText(policy),
+            "shop/points: not all is as it should be.\n\n"
+            "Ready is False (InvalidSpec) since 2026-11-05T12:00:00Z\n"
+            "  It is wrong.\n"
+            "  Mend the spec: kubectl edit ppol points -n shop\n"
+            "  For the same reason Reconciling is Unknown, Stalled is True, Covered is Unknown, "
+            "RetentionEnforced is Unknown, DefaultPartitionEmpty is Unknown, RollupsCurrent is Unknown, "
+            "Converted is Unknown.\n");
+  // What one of them has to add is not lost, and another cause is another.
+  policy = Object();
+  Set(&policy, "Ready", "False", "AcknowledgementRequired");
+  Set(&policy, "Covered", "False", "PremakeBehind");
+  for (json& condition : policy["status"]["conditions"]) {
+    if (condition.at("type") != "RetentionEnforced") continue;
+    condition = Condition("RetentionEnforced", "False", "AcknowledgementRequired", "3 removals to be done.");
+  }
+  const std::vector<Concern> concerns = ConcernsOf(policy);
+  ASSERT_THAT(concerns, SizeIs(2));
+  EXPECT_EQ(concerns[0].reason, "AcknowledgementRequired");
+  EXPECT_EQ(concerns[1].reason, "PremakeBehind");
+  EXPECT_THAT(WhyText(policy), HasSubstr("  For the same reason RetentionEnforced is False.\n"
+                                         "    RetentionEnforced: 3 removals to be done.\n"));
 }
 
 TEST(Plugin, ShowsWhatIsDue) {
@@ -185,6 +243,12 @@ TEST_F(RunThePlugin, LooksWhereItIsTold) {
   EXPECT_EQ(Run({"status", "-l", "app in (a,b),tier=x"}), 0);
   EXPECT_THAT(cluster_.calls.back().path,
               HasSubstr("?limit=500&labelSelector=app%20in%20%28a%2Cb%29%2Ctier%3Dx"));
+  policy_["status"]["nextAction"] = "create a partition";
+  EXPECT_EQ(Run({"status", "-o", "wide"}), 0);
+  EXPECT_THAT(out_.str(), AllOf(HasSubstr("   TABLE           NEXT ACTION          MESSAGE\n"),
+                                HasSubstr("   public.points   create a partition   Words.\n")));
+  EXPECT_EQ(Run({"status", "points", "-o", "wide"}), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("table public.points, every Month"));
   EXPECT_EQ(Run({"status", "-o", "json"}), 0);
   EXPECT_THAT(json::parse(out_.str()), SizeIs(2));
   const json listed = json::parse(out_.str());
@@ -193,6 +257,16 @@ TEST_F(RunThePlugin, LooksWhereItIsTold) {
   EXPECT_EQ(Run({"why", "points", "-o", "yaml"}), 0);
   EXPECT_EQ(out_.str(), "concerns: []\nname: points\nnamespace: shop\n");
   for (const ClusterRequest& call : cluster_.calls) EXPECT_EQ(call.verb, ClusterRequest::Verb::kGet);
+}
+
+TEST_F(RunThePlugin, NamesWhatACauseAccountsForAsJson) {
+  Set(&policy_, "Ready", "False", "LockTimeout");
+  Set(&policy_, "Converted", "False", "LockTimeout");
+  EXPECT_EQ(Run({"why", "points", "-o", "json"}), 2);
+  const json concerns = json::parse(out_.str()).at("concerns");
+  ASSERT_THAT(concerns, SizeIs(1));
+  EXPECT_EQ(concerns[0].at("accountsFor"),
+            json::parse(R"([{"type": "Converted", "status": "False", "message": ""}])"));
 }
 
 TEST_F(RunThePlugin, EndsWithWhatItFound) {

@@ -80,6 +80,7 @@ TEST(Resource, MayBeInvalid) {
   }
   EXPECT_EQ(found.at("Ready"), "False InvalidSpec");
   EXPECT_EQ(found.at("Stalled"), "True InvalidSpec");
+  EXPECT_EQ(status.at("lastHandledReconcileAt"), "now") << "somebody waits for it";
   EXPECT_THAT(status.dump(), HasSubstr("timeColumn must be text"));
   EXPECT_THAT(status.dump(), Not(HasSubstr("/etc/shadow")));
 }
@@ -309,8 +310,26 @@ TEST_F(StatusWriterTest, TellsWhenAPolicyBecomesReadyOrNeedsAPerson) {
   EXPECT_EQ(told[1].reason, "PrivilegeMissing");
   EXPECT_EQ(told[1].note, "grant it");
   EXPECT_TRUE(told[1].warning);
-  write({{"Ready", "False", "PrivilegeMissing", "y"}, {"Stalled", "True", "PrivilegeMissing", "grant that"}});
+  write({{"Ready", "False", "PrivilegeMissing", "y"}, {"Stalled", "True", "PrivilegeMissing", "grant it"}});
   EXPECT_THAT(told, SizeIs(2));
+}
+
+// Another plan waits for consent, and its hash is another: the old one is stale.
+TEST_F(StatusWriterTest, TellsWhenSomethingElseIsAskedOfAPerson) {
+  std::vector<EventNote> told;
+  StatusWriter writer(cluster_, clock_, [&](EventNote note) { told.push_back(std::move(note)); });
+  See(Object());
+  for (const char* message : {"about 400 rows go; acknowledge=aa1", "about 500 rows go; acknowledge=aa1",
+                              "about 500 rows go; acknowledge=bb2"}) {
+    Report([&](PolicyState& state) {
+      state.conditions = {{"Ready", "False", "AcknowledgementRequired", message},
+                          {"Stalled", "True", "AcknowledgementRequired", message}};
+    });
+    writer.Write(resources_, snapshot_, {});
+  }
+  ASSERT_THAT(told, SizeIs(2));
+  EXPECT_THAT(told[0].note, HasSubstr("acknowledge=aa1"));
+  EXPECT_THAT(told[1].note, HasSubstr("acknowledge=bb2"));
 }
 
 // The write took place, and nobody heard of it: what it meant is told once.

@@ -163,10 +163,10 @@ TEST_F(Status, Acknowledgement) {
   plan_.needs_acknowledgement = true;
   plan_.waiting = {{Detach().action, "DatabaseIdentityChanged", std::nullopt}};
   plan_.outlook.overdue_since = now_;
-  EXPECT_EQ(Short("Ready"), "False/AcknowledgementRequired");
+  EXPECT_EQ(Short("Ready"), "False/DatabaseIdentityChanged");
   EXPECT_THAT(Get("Ready").message, HasSubstr("--acknowledge abc"));
-  EXPECT_EQ(Short("Stalled"), "True/AcknowledgementRequired");
-  EXPECT_EQ(Short("RetentionEnforced"), "False/AcknowledgementRequired");
+  EXPECT_EQ(Short("Stalled"), "True/DatabaseIdentityChanged");
+  EXPECT_EQ(Short("RetentionEnforced"), "False/DatabaseIdentityChanged");
   plan_.refusals.push_back({"Conflict", "taken", "delete one", true});
   EXPECT_EQ(Short("Ready"), "False/Conflict");
 }
