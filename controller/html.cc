@@ -52,13 +52,6 @@ Html Name(std::string_view name) {
 
 std::string Percent(double share) { return Fixed(std::clamp(share, 0.0, 1.0) * 100, 2) + '%'; }
 
-std::string Count(std::int64_t number) {
-  std::string digits = std::to_string(number);
-  const std::size_t first = number < 0 ? 1 : 0;
-  for (std::size_t i = digits.size(); i > first + 3;) digits.insert(i -= 3, 1, ',');
-  return digits;
-}
-
 std::string Span(std::chrono::microseconds span) {
   const std::int64_t seconds = std::chrono::floor<std::chrono::seconds>(span).count();
   constexpr std::int64_t kMinute = 60;

@@ -57,8 +57,6 @@ Html Name(std::string_view name);
 
 // "12.5%" of a share from 0 to 1.  Independent of the locale.
 std::string Percent(double share);
-// "1,234,567".
-std::string Count(std::int64_t number);
 // One unit: "40 s", "3 min", "36 h", "39 d", "4 y".
 std::string Span(std::chrono::microseconds span);
 // "in 3 d", "3 d ago", "now".

@@ -51,9 +51,7 @@ std::string Pad(const std::string& text, std::size_t width) {
 
 // "4,500,000 rows".
 std::string Counted(std::int64_t count, const std::string& noun) {
-  std::string digits = std::to_string(count);
-  for (std::size_t i = digits.size(); i > 3;) digits.insert(i -= 3, ",");
-  return digits + " " + noun;
+  return Grouped(count) + " " + noun;
 }
 
 std::string Steps(std::int64_t count, const std::string& one, const std::string& many) {

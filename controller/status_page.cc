@@ -128,7 +128,7 @@ Html Holds(const PolicyState& state) {
   Html html;
   if (!state.observed) return html;
   if (!state.partitioned) return html << (state.view ? state.view->kind : std::string());
-  return html << BytesText(state.bytes) << "<br><span class=\"soft\">" << Count(state.partitions)
+  return html << BytesText(state.bytes) << "<br><span class=\"soft\">" << Grouped(state.partitions)
               << (state.partitions == 1 ? " partition" : " partitions") << "</span>";
 }
 

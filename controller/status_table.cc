@@ -71,10 +71,10 @@ Html Holdings(const PolicyState& state) {
   if (!state.partitioned) {
     html << view.kind;
     if (view.plain_rows >= 0)
-      html << ", about " << Count(static_cast<std::int64_t>(view.plain_rows)) << " rows";
+      html << ", about " << Grouped(static_cast<std::int64_t>(view.plain_rows)) << " rows";
     return html;
   }
-  html << Count(state.partitions) << (state.partitions == 1 ? " partition, " : " partitions, ")
+  html << Grouped(state.partitions) << (state.partitions == 1 ? " partition, " : " partitions, ")
        << BytesText(state.bytes);
   return html;
 }
@@ -161,7 +161,7 @@ Html StepItem(const TableView::PlannedStep& step, Instant now, bool waits) {
 
 Html More(std::size_t count) {
   Html html;
-  if (count > 0) html << "<p class=\"soft\">and " << Count(static_cast<std::int64_t>(count)) << " more</p>";
+  if (count > 0) html << "<p class=\"soft\">and " << Grouped(static_cast<std::int64_t>(count)) << " more</p>";
   return html;
 }
 
@@ -171,7 +171,7 @@ Html Consent(const PolicyState& state) {
   html << "<p class=\"notice\">" << Shape(Level::kAttention) << " <b>Waits for consent</b> to plan "
        << state.plan_hash;
   if (state.at_stake) {
-    html << ": " << Count(state.at_stake->partitions) << " partitions, about " << Count(state.at_stake->rows)
+    html << ": " << Grouped(state.at_stake->partitions) << " partitions, about " << Grouped(state.at_stake->rows)
          << " rows, " << BytesText(state.at_stake->bytes);
   }
   return html << ".</p>";
@@ -242,8 +242,8 @@ Html Rollups(const PolicyState& state) {
     if (rollup.percent) html << ", " << *rollup.percent << " %";
     const auto lag = std::chrono::microseconds(static_cast<std::int64_t>(rollup.lag_seconds * 1e6));
     html << "</td><td class=\"num\">" << (rollup.lag_seconds > 0 ? Span(lag) : std::string("none"))
-         << "</td><td class=\"num\">" << Count(rollup.dirty) << "</td><td class=\"num\">"
-         << Count(rollup.mismatches) << "</td></tr>";
+         << "</td><td class=\"num\">" << Grouped(rollup.dirty) << "</td><td class=\"num\">"
+         << Grouped(rollup.mismatches) << "</td></tr>";
   }
   for (const std::string& name : state.paused_rollups) {
     html << "<tr><th scope=\"row\">" << Name(name) << "</th><td>Paused</td><td></td><td></td><td></td></tr>";

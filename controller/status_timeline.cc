@@ -66,7 +66,7 @@ double Seconds(Instant at) { return std::chrono::duration<double>(at.time_since_
 std::string Text(const Bound& bound) { return bound.finite() ? Minute(bound.at) : ToString(bound); }
 
 std::string Rows(double rows) {
-  return rows < 0 ? "not known" : "about " + Count(static_cast<std::int64_t>(std::llround(rows)));
+  return rows < 0 ? "not known" : "about " + Grouped(static_cast<std::int64_t>(std::llround(rows)));
 }
 
 Html NameOf(const Timeline::Slot& slot) {
@@ -74,14 +74,14 @@ Html NameOf(const Timeline::Slot& slot) {
   if (slot.partitions == 0) return html << "(none)";
   html << Name(slot.first);
   if (slot.partitions > 1)
-    html << " to " << Name(slot.last) << " (" << Count(slot.partitions) << " partitions)";
+    html << " to " << Name(slot.last) << " (" << Grouped(slot.partitions) << " partitions)";
   return html;
 }
 
 std::string StateOf(const Timeline::Slot& slot, const char* words) {
   std::string text = words;
   if (slot.detach_pending) text += ", its detach was interrupted";
-  if (slot.gaps > 0) text += ", with " + Count(slot.gaps) + (slot.gaps == 1 ? " gap" : " gaps");
+  if (slot.gaps > 0) text += ", with " + Grouped(slot.gaps) + (slot.gaps == 1 ? " gap" : " gaps");
   return text;
 }
 
@@ -91,7 +91,7 @@ Html Tip(const Timeline::Slot& slot, const char* words) {
   html << "<title>";
   if (slot.partitions > 0) {
     html << slot.first;
-    if (slot.partitions > 1) html << " to " << slot.last << ", " << Count(slot.partitions) << " partitions";
+    if (slot.partitions > 1) html << " to " << slot.last << ", " << Grouped(slot.partitions) << " partitions";
     html << ": ";
   }
   html << StateOf(slot, words) << ". " << Text(slot.range.from) << " to " << Text(slot.range.to);
@@ -243,7 +243,7 @@ std::string Reach(const Timeline& line) {
     return count;
   };
   const std::int64_t shown = partitions(line.attached);
-  return Count(shown) + (shown == 1 ? " partition" : " partitions") + " between " + Minute(line.from) +
+  return Grouped(shown) + (shown == 1 ? " partition" : " partitions") + " between " + Minute(line.from) +
          " and " + Minute(line.to);
 }
 
@@ -304,7 +304,7 @@ Html Lanes(const TableView& view, const Timeline& line, Instant now) {
   if (view.detached > 0) {
     Html caption;
     Html bars;
-    caption << "<b>Detached</b> " << Count(view.detached) << (view.detached == 1 ? " table, " : " tables, ")
+    caption << "<b>Detached</b> " << Grouped(view.detached) << (view.detached == 1 ? " table, " : " tables, ")
             << BytesText(view.detached_bytes) << "; ";
     if (view.dropped_from) {
       caption << "undo window until " << Time(*view.dropped_from, now);
@@ -323,7 +323,7 @@ Html Lanes(const TableView& view, const Timeline& line, Instant now) {
     if (view.fallback->rows == 0) {
       caption << "empty";
     } else {
-      caption << (view.fallback->exact ? "" : "about ") << Count(view.fallback->rows)
+      caption << (view.fallback->exact ? "" : "about ") << Grouped(view.fallback->rows)
               << (view.fallback->rows == 1 ? " row" : " rows") << ", " << BytesText(view.fallback->bytes);
     }
     for (const Timeline::Slot& slot : line.in_default) {
@@ -407,15 +407,15 @@ Html TimelineFigure(const TableView& view, Instant now, int number) {
     html << "The key has no time zone: partitions are in wall time of " << view.wall_zone << ". ";
   }
   if (line.before_window > 0) {
-    html << Count(line.before_window) << (line.before_window == 1 ? " partition lies" : " partitions lie")
+    html << Grouped(line.before_window) << (line.before_window == 1 ? " partition lies" : " partitions lie")
          << " far before. ";
   }
   if (line.beyond_window > 0) {
-    html << Count(line.beyond_window) << (line.beyond_window == 1 ? " partition lies" : " partitions lie")
+    html << Grouped(line.beyond_window) << (line.beyond_window == 1 ? " partition lies" : " partitions lie")
          << " far beyond. ";
   }
   if (line.odd > 0) {
-    html << Count(line.odd) << (line.odd == 1 ? " partition has" : " partitions have")
+    html << Grouped(line.odd) << (line.odd == 1 ? " partition has" : " partitions have")
          << " bounds of another kind, and is left alone. ";
   }
   return html << "</figcaption>" << Legend(view, line) << InWords(line) << "</figure>";

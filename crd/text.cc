@@ -112,6 +112,13 @@ std::string Quoted(std::string_view text) {
   return out + "'";
 }
 
+std::string Grouped(std::int64_t number) {
+  std::string digits = std::to_string(number);
+  const std::size_t first = number < 0 ? 1 : 0;
+  for (std::size_t i = digits.size(); i > first + 3;) digits.insert(i -= 3, 1, ',');
+  return digits;
+}
+
 std::string BytesText(std::int64_t bytes) {
   constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
   if (bytes < 1'024) return std::to_string(bytes) + " B";

@@ -34,6 +34,9 @@ std::string Quoted(std::string_view text);
 // "12.3 GiB"; three digits at least where there are as many.
 std::string BytesText(std::int64_t bytes);
 
+// "4,500,000"
+std::string Grouped(std::int64_t number);
+
 // As part of a URL's path or query: all but letters, digits, '-', '.' and '_' as %XX.
 std::string PercentEncoded(std::string_view text);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "crd/text.h"
 #include "reconcilers/bounds.h"
 #include "reconcilers/quote.h"
 #include "reconcilers/rollup_tables.h"
@@ -283,13 +284,6 @@ std::optional<AgreedRetention> AgreementWhileHeld(const Planning& p, const Stake
   const std::vector<Oid> known = KnownDue(p);
   std::erase_if(wanted.due, [&](Oid oid) { return !std::binary_search(known.begin(), known.end(), oid); });
   return wanted;
-}
-
-// "4,500,000": large numbers are what this is about.
-std::string Grouped(std::int64_t number) {
-  std::string digits = std::to_string(number);
-  for (std::size_t i = digits.size(); i > 3;) digits.insert(i -= 3, ",");
-  return digits;
 }
 
 // The set that the hash is over, for a person to judge.

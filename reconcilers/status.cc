@@ -42,9 +42,7 @@ std::string Count(std::size_t count, const std::string& noun) {
 std::string Rounded(std::int64_t count, bool exact) {
   std::int64_t unit = 1;
   while (count >= 100 && count / unit >= 10) unit *= 10;
-  std::string digits = std::to_string(count / unit * unit);
-  for (std::size_t i = digits.size(); i > 3;) digits.insert(i -= 3, ",");
-  return (exact && count / unit * unit == count ? "" : "about ") + digits;
+  return (exact && count / unit * unit == count ? "" : "about ") + Grouped(count / unit * unit);
 }
 
 // From 0 to 1; nothing: not known.

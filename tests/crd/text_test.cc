@@ -73,7 +73,11 @@ TEST(DnsNames, AreCheckedAsKubernetesDoes) {
   EXPECT_FALSE(IsDnsSubdomain(std::string(254, 'a')));
 }
 
-TEST(Text, SizesAreForPeople) {
+TEST(Text, SizesAndNumbersAreForPeople) {
+  EXPECT_EQ(Grouped(0), "0");
+  EXPECT_EQ(Grouped(999), "999");
+  EXPECT_EQ(Grouped(-1'000), "-1,000");
+  EXPECT_EQ(Grouped(4'500'000), "4,500,000");
   EXPECT_EQ(BytesText(0), "0 B");
   EXPECT_EQ(BytesText(1'023), "1023 B");
   EXPECT_EQ(BytesText(8'192), "8.0 KiB");
