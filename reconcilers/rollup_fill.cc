@@ -45,8 +45,9 @@ std::string RollupSql::NarrowGroups(const std::string& rows) const {
 //
 // To take a document apart costs more than to look up each key in it, and a row
 // for each value more than a column: so the keys that a few rows have are looked
-// up in all.  A bucket that has other keys, strings that look like numbers, or
-// numbers that may fit no double, is then done value by value.
+// up in all, and added up if they had numbers there.  A bucket that has other
+// keys, strings that look like numbers, numbers of a key that had none, or such
+// as may fit no double, is then done value by value.
 std::string RollupSql::WideGroups(const std::string& rows) const {
   const bool all = !rollup_.jsonb.empty() && rollup_.keys.empty();
   // "pc.x1": no dimension is called that.
@@ -54,12 +55,22 @@ std::string RollupSql::WideGroups(const std::string& rows) const {
     return "pg_catalog.string_agg(pg_catalog.format(" + QuoteLiteral(text) + ", u.i, u.k), " +
            QuoteLiteral(between) + " ORDER BY u.i)";
   };
+  // The same for the keys without numbers, of which there may be none.
+  const auto silent = [](const std::string& text) {
+    return "(SELECT coalesce(pg_catalog.string_agg(pg_catalog.format(" + QuoteLiteral(text) +
+           ", s.i, s.k), ''), '') FROM pg_catalog.unnest(silent) WITH ORDINALITY AS s (k, i))";
+  };
   // What starts like a number is smaller than a colon, in ASCII.
-  const std::string looks_like_number = "(e.value #>> '{}') COLLATE \"C\" < ':'";
+  const auto looks_like_number = [](const std::string& value) {
+    return "(" + value + " #>> '{}') COLLATE \"C\" < ':'";
+  };
   const std::string number =
       "CASE pg_catalog.jsonb_typeof(\"pc.x%1$s\") WHEN 'number' THEN \"pc.x%1$s\"::numeric WHEN 'string' "
-      "THEN CASE "
-      "WHEN (\"pc.x%1$s\" #>> '{}') COLLATE \"C\" < ':' THEN 'NaN'::numeric END END AS \"pc.x%1$s\"";
+      "THEN CASE WHEN " +
+      looks_like_number("\"pc.x%1$s\"") + " THEN 'NaN'::numeric END END AS \"pc.x%1$s\"";
+  const std::string speaks =
+      " OR CASE pg_catalog.jsonb_typeof(\"pc.y%1$s\") WHEN 'number' THEN true WHEN 'string' THEN " +
+      looks_like_number("\"pc.y%1$s\"") + " ELSE false END";
   const std::string sums =
       "pg_catalog.count(\"pc.x%1$s\") AS \"pc.n%1$s\", pg_catalog.min(\"pc.x%1$s\") AS \"pc.l%1$s\", "
       "pg_catalog.max(\"pc.x%1$s\") AS \"pc.h%1$s\", pg_catalog.sum(\"pc.x%1$s\") AS \"pc.t%1$s\"";
@@ -72,16 +83,19 @@ std::string RollupSql::WideGroups(const std::string& rows) const {
   std::string text;
   if (all) {
     text =
-        "    SELECT pg_catalog.array_agg(k.key), coalesce(pg_catalog.bool_or(k.odd), true) INTO names, odd "
-        "FROM "
-        "(SELECT e.key, pg_catalog.bool_or(pg_catalog.jsonb_typeof(e.value) = 'string' AND " +
-        looks_like_number + ") AS odd FROM (SELECT r.document FROM (SELECT " + Document("r.") +
+        "    SELECT pg_catalog.array_agg(k.key) FILTER (WHERE k.numbers), "
+        "coalesce(pg_catalog.array_agg(k.key) FILTER (WHERE NOT k.numbers), '{}'), "
+        "coalesce(pg_catalog.bool_or(k.odd), true) INTO names, silent, odd FROM (SELECT e.key, "
+        "pg_catalog.bool_or(pg_catalog.jsonb_typeof(e.value) = 'number') AS numbers, "
+        "pg_catalog.bool_or(pg_catalog.jsonb_typeof(e.value) = 'string' AND " +
+        looks_like_number("e.value") + ") AS odd FROM (SELECT r.document FROM (SELECT " + Document("r.") +
         " AS document FROM " + table_ + " r WHERE r." + time_ + " >= greatest(low, " + kFirstTime +
         ") AND r." + time_ + " < least(upto, " + kLastTime +
         ") LIMIT 200) r WHERE pg_catalog.jsonb_typeof(r.document) = 'object') r CROSS JOIN "
         "pg_catalog.jsonb_each(r.document) e WHERE pg_catalog.length(e.key) <= " +
         std::to_string(key_limit_) + " AND pg_catalog.octet_length(e.key) <= " + kLongestKey +
-        " GROUP BY e.key) k;\n    wide := NULL;\n    IF NOT odd AND pg_catalog.cardinality(names) <= " +
+        " GROUP BY e.key) k;\n    wide := NULL;\n    IF NOT odd AND pg_catalog.cardinality(names || silent) "
+        "<= " +
         kMostKeys + " THEN\n";
   } else {
     std::string keys;
@@ -91,14 +105,23 @@ std::string RollupSql::WideGroups(const std::string& rows) const {
     text = "    names := ARRAY(SELECT DISTINCT k FROM pg_catalog.unnest(ARRAY[" + keys +
            "]) k WHERE pg_catalog.length(k) <= " + std::to_string(key_limit_) +
            " AND pg_catalog.octet_length(k) <= " + kLongestKey +
-           ");\n    wide := NULL;\n    IF pg_catalog.cardinality(names) BETWEEN 1 AND " + kMostKeys +
-           " THEN\n";
+           ");\n    silent := '{}';\n    wide := NULL;\n    IF pg_catalog.cardinality(names) BETWEEN 1 AND " +
+           kMostKeys + " THEN\n";
   }
   const std::string object =
       "CASE pg_catalog.jsonb_typeof(r.document) WHEN 'object' THEN r.document END AS document";
-  const std::string strayed = all ? "'(o.document - ' || pg_catalog.quote_literal(names::text) || "
-                                    "'::text[]) <> pg_catalog.jsonb_build_object()'"
-                                  : "'false'";
+  // A document that has all of the keys has another one if it has more pairs, and
+  // one with more pairs is the greater one (PostgreSQL manual, 8.14.4).  The
+  // empty key is less than any other: the smallest document with one pair more.
+  const std::string strayed =
+      all ? "'CASE WHEN ' || CASE WHEN '' = ANY (names || silent) THEN 'false' ELSE " +
+                each("\"pc.x%1$s\" IS NOT NULL", " AND ") + " || " + silent(" AND \"pc.y%1$s\" IS NOT NULL") +
+                " END || ' THEN \"pc.document\" >= ' || pg_catalog.quote_literal((SELECT "
+                "pg_catalog.jsonb_object_agg(CASE g WHEN 0 THEN '' ELSE 'k' || g END, NULL::text) FROM "
+                "pg_catalog.generate_series(0, pg_catalog.cardinality(names || silent)) g)::text) || "
+                "'::jsonb ELSE (\"pc.document\" - ' || pg_catalog.quote_literal((names || silent)::text) || "
+                "'::text[]) <> pg_catalog.jsonb_build_object() END'"
+          : "'false'";
   const std::string generic = Groups("odd s CROSS JOIN LATERAL " + RowsIn(table_, Next("s.bucket_ts")) +
                                          " LEFT JOIN " + Values() + " ON true",
                                      "s.bucket_ts");
@@ -107,10 +130,12 @@ std::string RollupSql::WideGroups(const std::string& rows) const {
           DollarQuote(" AS \"pc.strange\" FROM (SELECT " + Dims("v.") +
                       ", v.bucket_ts, coalesce(pg_catalog.bool_or(v.\"pc.odd\"), false) AS \"pc.odd\", ") +
           " || " + each(sums) + " || " +
-          DollarQuote(" FROM (SELECT " + Dims("x.") + ", x.bucket_ts, x.\"pc.odd\", ") + " || " +
-          each(number) + " || " + DollarQuote(" FROM (SELECT " + Dims("o.") + ", o.bucket_ts, ") + " || " +
-          strayed + " || " + DollarQuote(" AS \"pc.odd\", ") + " || " +
-          each("o.document -> %2$L AS \"pc.x%1$s\"") + " || " +
+          DollarQuote(" FROM (SELECT " + Dims("x.") + ", x.bucket_ts, coalesce(") + " || " + strayed +
+          " || ', false)' || " + silent(speaks) + " || " + DollarQuote(" AS \"pc.odd\", ") + " || " +
+          each(number) + " || " +
+          DollarQuote(" FROM (SELECT " + Dims("o.") + ", o.bucket_ts, o.document AS \"pc.document\", ") +
+          " || " + each("o.document -> %2$L AS \"pc.x%1$s\"") + " || " +
+          silent(", o.document -> %2$L AS \"pc.y%1$s\"") + " || " +
           DollarQuote(" FROM (SELECT " + Dims("r.") + ", r.bucket_ts, " + object + " FROM " + rows +
                       " OFFSET 0) o OFFSET 0) x OFFSET 0) v GROUP BY " + Dims("v.") +
                       ", v.bucket_ts) w), odd AS MATERIALIZED (SELECT " + Dims("") +
@@ -202,7 +227,8 @@ std::vector<std::string> RollupSql::Fill(const std::vector<Range>& partitions,
   const std::string body =
       "DECLARE\n  upto timestamptz;\n  low timestamptz;\n  gone timestamptz;\n  newest timestamptz;\n  step "
       "interval;\n "
-      " adopts boolean;\n  emptied boolean;\n  made bigint := 0;\n  wide text;\n  names text[];\n  odd "
+      " adopts boolean;\n  emptied boolean;\n  made bigint := 0;\n  wide text;\n  names text[];\n  silent "
+      "text[];\n  odd "
       "boolean;\n  first boolean;\n  began timestamptz := "
       "pg_catalog.clock_timestamp();\nBEGIN\n  "
       "SELECT filled_from, fill_step, adopting, truncated, gone_before INTO STRICT upto, step, adopts, "
@@ -277,7 +303,8 @@ std::vector<std::string> RollupSql::Prove(const ProveRollup& a) const {
       "coalesce(pg_catalog.sum(total), 0) FROM wanted";
   const std::string body =
       "DECLARE\n  upto timestamptz;\n  low timestamptz := " + first +
-      ";\n  newest timestamptz;\n  step interval;\n  wide text;\n  names text[];\n  odd boolean;\n  wrong "
+      ";\n  newest timestamptz;\n  step interval;\n  wide text;\n  names text[];\n  silent text[];\n  odd "
+      "boolean;\n  wrong "
       "bigint := "
       "0;\n  counted bigint := 0;\n  held bigint := 0;\n  summed numeric := 0;\nBEGIN\n  INSERT INTO "
       "partition_controller.proofs (suffix, partition_oid, partition_name) VALUES (" +
