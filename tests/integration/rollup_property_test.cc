@@ -354,10 +354,11 @@ class Fuzz : public testing::Test {
       try {
         result = ConvergeOn(uri_, policy, Then());
       } catch (const DatabaseError& error) {
-        // The server ends the session of a client that is kept from going on for
-        // longer than a lock may be waited for.
-        if (error.kind() != DatabaseError::Kind::kUnreachable) throw;
-        ++failures_["DatabaseUnreachable"];
+        // The controller looks again.
+        using Kind = DatabaseError::Kind;
+        const Kind kind = error.kind();
+        if (kind != Kind::kUnreachable && kind != Kind::kLockTimeout && kind != Kind::kSerialization) throw;
+        ++failures_[FailureOf(error, policy).reason];
       }
       if (fault_ == Fault::kNone && result.failure && result.failure->needs_a_person)
         Complain(result.failure->message);
