@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "reconcilers/quote.h"
+
 namespace partition_controller {
 namespace {
 
@@ -14,6 +16,8 @@ constexpr int kMostStaleRounds = 8;
 
 // Of a family: partitions, history, proof, removal, each waits for the one before.
 constexpr int kMostFamilyRounds = 16;
+
+constexpr const char* kFenced = "Fenced";
 
 bool WentStale(const RunOutcome& outcome) {
   return !outcome.steps.empty() && outcome.steps.back().result == "stale";
@@ -250,7 +254,7 @@ std::optional<Failure> FarewellTo(Session& session, const Policy& policy, const 
   RunOutcome outcome = conduct.operations.execute(session, policy, catalogs.front(), plan, conduct.holder,
                                                   conduct.stop, hooks);
   if (outcome.stood_back || outcome.stopped) {
-    return Failure{"Fenced", "another controller is at work on the table", false};
+    return Failure{kFenced, "another controller is at work on the table", false};
   }
   return outcome.failure;
 }
@@ -259,29 +263,58 @@ std::optional<Failure> FarewellTo(Session& session, const Policy& policy, const 
 std::optional<Failure> FarewellToOthers(Session& session, const Policy& policy, const Conduct& conduct) {
   for (const Policy& other : conduct.operations.kept_by(session, policy)) {
     if (other.table == policy.table) continue;
-    if (std::optional<Failure> failure = FarewellTo(session, other, conduct)) return failure;
+    if (std::optional<Failure> failure = FarewellTo(session, other, conduct)) {
+      failure->message = QuoteName(other.table.schema, other.table.name) +
+                         ", which the policy looked after before, cannot be freed: " + failure->message;
+      return failure;
+    }
   }
   return std::nullopt;
+}
+
+// Who consents to another table gives the former one up.  Why that could not be
+// had; then the table is looked at without the consent, so that it gets its
+// partitions all the same.
+std::optional<Failure> LeaveOthers(Session& session, const Policy& policy, Conduct* conduct,
+                                   Convergence* result) {
+  if (result->last.catalog.server.bookkeeping_version < kBookkeepingVersion) {
+    conduct->operations.migrate(session, policy);
+  }
+  std::optional<Failure> failure = FarewellToOthers(session, policy, *conduct);
+  if (failure && failure->reason == kFenced) {
+    result->stood_back = true;
+    return std::nullopt;
+  }
+  if (failure) conduct->acknowledged.clear();
+  result->last = LookAt(session, policy, *conduct);
+  return failure;
 }
 
 }  // namespace
 
 std::optional<Failure> SayFarewell(Session& session, const Policy& policy, const Conduct& conduct) {
   if (std::optional<Failure> failure = FarewellTo(session, policy, conduct)) return failure;
-  return FarewellToOthers(session, policy, conduct);
+  std::optional<Failure> left;
+  // One that never acted has no tables but its own to give up.
+  if (MayAct(policy)) left = FarewellToOthers(session, policy, conduct);
+  conduct.operations.release(session, policy);
+  return left;
 }
 
-Convergence Converge(Session& session, const Policy& policy, Situation first, const Conduct& conduct) {
+Convergence Converge(Session& session, const Policy& policy, Situation first, const Conduct& usual) {
   Convergence result;
   result.last = std::move(first);
   if (!MayAct(policy)) return result;
+  Conduct conduct = usual;
+  std::optional<Failure> left;
   try {
     if (result.last.plan.accepts_identity && !(conduct.leads && !conduct.leads())) {
-      result.failure = FarewellToOthers(session, policy, conduct);
-      if (result.failure) return result;
+      left = LeaveOthers(session, policy, &conduct, &result);
+      if (result.stood_back) return result;
     }
     if (!result.last.plan.steps.empty()) Rounds(session, policy, conduct, &result).Run();
     Record(session, policy, conduct, &result);
+    if (!result.failure) result.failure = left;
   } catch (const DatabaseError& error) {
     if (conduct.stop.stop_requested()) {
       result.stopped = true;

@@ -90,9 +90,9 @@ Situation LookAt(Session& session, const Policy& policy, const Conduct& conduct,
 // False for a policy that is suspended or only plans.
 bool MayAct(const Policy& policy);
 
-// Ends what must not stay half done when `policy` is deleted, of its table and of
-// those that it kept before.  Nothing if that went well, and the bookkeeping may
-// forget them.  Throws DatabaseError.
+// Ends what must not stay half done when `policy` is deleted, of its table and,
+// unless it only plans, of those that it kept before, and lets the bookkeeping
+// forget them.  Nothing if that went well.  Throws DatabaseError.
 std::optional<Failure> SayFarewell(Session& session, const Policy& policy, const Conduct& conduct);
 
 // `first` was seen a moment ago.  Never throws for what the database does.

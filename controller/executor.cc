@@ -531,7 +531,7 @@ void Release(Session& session, const Policy& policy) {
   session.Query(Timeout("lock_timeout", policy.locks.timeout));
   // A newer schema is not ours to change.
   const int version = BookkeepingVersion(session);
-  if (version > 0 && version <= kBookkeepingVersion) session.Query(ReleaseSql(policy));
+  if (version > 0 && version <= kBookkeepingVersion) session.Query(ReleaseSql(policy, version));
   open.Commit();
 }
 

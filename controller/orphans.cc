@@ -20,8 +20,9 @@ constexpr char kQuery[] =
 std::vector<Policy> Read(Session& session, const Policy& any, const std::string& which,
                          const std::vector<std::optional<std::string>>& parameters) {
   Result found;
-  ReadOnly(session, any, Isolation::kReadCommitted,
-           [&] { found = session.Query(kQuery + which, parameters); });
+  ReadOnly(session, any, Isolation::kReadCommitted, [&] {
+    if (BookkeepingVersion(session) == kBookkeepingVersion) found = session.Query(kQuery + which, parameters);
+  });
   std::vector<Policy> kept;
   for (const Row& row : found.rows) {
     Policy& policy = kept.emplace_back();
@@ -45,9 +46,12 @@ std::vector<Policy> ReadKept(Session& session, const Policy& any) {
 }
 
 std::vector<Policy> ReadKeptBy(Session& session, const Policy& policy) {
-  if (BookkeepingVersion(session) != kBookkeepingVersion) return {};
-  return Read(session, policy, "c.oid IS NOT NULL AND k.policy_namespace = $1 AND k.policy_name = $2",
-              {policy.name_space, policy.name});
+  std::optional<std::string> cluster;
+  if (!policy.origin.cluster.empty()) cluster = policy.origin.cluster;
+  return Read(session, policy,
+              "c.oid IS NOT NULL AND k.policy_namespace = $1 AND k.policy_name = $2 AND k.cluster_uid IS NOT "
+              "DISTINCT FROM $3",
+              {policy.name_space, policy.name, cluster});
 }
 
 }  // namespace partition_controller

@@ -19,12 +19,11 @@ namespace partition_controller {
 // The policies that keep tables of this database under the Lease of `any`, a
 // policy of this session: as much of each as it takes to say farewell to its
 // table.  Not those of copies of the database, of files, or of other clusters.
-// Throws DatabaseError.
-// REQUIRES: the bookkeeping has our version
+// None if the bookkeeping has another version.  Throws DatabaseError.
 std::vector<Policy> ReadKept(Session& session, const Policy& any);
 
-// The same for the tables that `policy` keeps or kept and that are there still;
-// none if the bookkeeping has another version.
+// The same for the tables that `policy` keeps or kept, under the same Lease or
+// none, and that are there still.
 std::vector<Policy> ReadKeptBy(Session& session, const Policy& policy);
 
 }  // namespace partition_controller

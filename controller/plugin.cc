@@ -50,9 +50,7 @@ std::string Pad(const std::string& text, std::size_t width) {
 }
 
 // "4,500,000 rows".
-std::string Counted(std::int64_t count, const std::string& noun) {
-  return Grouped(count) + " " + noun;
-}
+std::string Counted(std::int64_t count, const std::string& noun) { return Grouped(count) + " " + noun; }
 
 std::string Steps(std::int64_t count, const std::string& one, const std::string& many) {
   return std::to_string(count) + (count == 1 ? " step " + one : " steps " + many);

@@ -26,7 +26,7 @@ bool UnlessLocked(Session& session, const std::function<void()>& look);
 // The same for any error but that of a lost connection.
 bool UnlessRefused(Session& session, const std::function<void()>& look);
 
-// Of the bookkeeping schema; 0 if there is none.  Needs no transaction.
+// Of the bookkeeping schema; 0 if there is none.
 int BookkeepingVersion(Session& session);
 
 }  // namespace partition_controller

@@ -171,8 +171,8 @@ Html Consent(const PolicyState& state) {
   html << "<p class=\"notice\">" << Shape(Level::kAttention) << " <b>Waits for consent</b> to plan "
        << state.plan_hash;
   if (state.at_stake) {
-    html << ": " << Grouped(state.at_stake->partitions) << " partitions, about " << Grouped(state.at_stake->rows)
-         << " rows, " << BytesText(state.at_stake->bytes);
+    html << ": " << Grouped(state.at_stake->partitions) << " partitions, about "
+         << Grouped(state.at_stake->rows) << " rows, " << BytesText(state.at_stake->bytes);
   }
   return html << ".</p>";
 }

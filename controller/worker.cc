@@ -69,12 +69,19 @@ bool Worker::SetPolicies(const std::vector<Policy>& policies, const std::set<Pol
     }
     if (running_ == key) interrupt_.request_stop();
     StopBuild(key);
-    if (!existing.contains(key)) {
+    if (existing.contains(key)) {
+      if (entry.may_own) parked_.insert(key);
+    } else {
       if (entry.may_own) deleted_.push_back({entry.policy, now});
       environment_.board.Remove(key);
     }
     it = entries_.erase(it);
   }
+  std::erase_if(parked_, [&](const PolicyKey& key) {
+    const bool deleted = !existing.contains(key);
+    search_ = search_ || (deleted && !wanted.contains(key));
+    return deleted || wanted.contains(key);
+  });
   wake_.request_stop();
   return true;
 }
@@ -125,6 +132,11 @@ void Worker::StopBuild(const PolicyKey& key) {
 bool Worker::TakeReconnect() {
   const MutexLock lock(mutex_);
   return std::exchange(reconnect_, false);
+}
+
+bool Worker::TakeSearch() {
+  const MutexLock lock(mutex_);
+  return std::exchange(search_, false);
 }
 
 void Worker::DropSession() {

@@ -115,6 +115,7 @@ class Worker {
   Entry* Find(const Job& job) PC_REQUIRES(mutex_);
   std::chrono::milliseconds Delay(int failures);
   bool TakeReconnect();
+  bool TakeSearch();
   void DropSession();
   void Beat();
 
@@ -146,6 +147,10 @@ class Worker {
   mutable Mutex mutex_;
   std::map<PolicyKey, Entry> entries_ PC_GUARDED_BY(mutex_);
   std::vector<Deleted> deleted_ PC_GUARDED_BY(mutex_);
+  // Policies that were here and cannot be used, or moved elsewhere: when they are
+  // deleted, the bookkeeping has to say what their tables were.
+  std::set<PolicyKey> parked_ PC_GUARDED_BY(mutex_);
+  bool search_ PC_GUARDED_BY(mutex_) = false;  // for orphans, again
   std::optional<PolicyKey> running_ PC_GUARDED_BY(mutex_);
   std::stop_source interrupt_ PC_GUARDED_BY(mutex_);  // stops the run of `running_`
   std::stop_source wake_ PC_GUARDED_BY(mutex_);       // ends the wait

@@ -194,6 +194,7 @@ void Worker::LoseSession(const Failure& failure, const std::vector<Job>& jobs) {
 }
 
 void Worker::FindOrphans(const std::vector<Job>& jobs, const Seen& seen, const std::stop_token& stop) {
+  if (TakeSearch()) orphans_known_ = false;
   if (orphans_known_ || !environment_.gone) return;
   // Of an older bookkeeping it is not known, and is asked again after the upgrade.
   std::size_t i = 0;
@@ -247,7 +248,6 @@ void Worker::ReleaseDeleted(const std::vector<Policy>& deleted, const std::stop_
         ReleaseFailed(policy, *failure);
         continue;
       }
-      environment_.operations.release(*session_, policy);
     } catch (const DatabaseError& error) {
       ReleaseFailed(policy, FailureOf(error, policy));
       if (error.kind() == DatabaseError::Kind::kUnreachable) LoseSession(FailureOf(error, policy), {});
@@ -456,7 +456,8 @@ void Worker::Finish(const Job& job, const Convergence& result, Instant began) {
   Entry* entry = Find(job);
   if (entry == nullptr) return;
   const Situation& last = result.last;
-  entry->may_own = NamesAsKeeper(last.catalog, job.policy);
+  // One whose table is not there may have kept another one.
+  if (last.catalog.table) entry->may_own = NamesAsKeeper(last.catalog, job.policy);
   if (!result.failure) {
     entry->failures = 0;
     entry->due = NextRun(job.policy, result, now);

@@ -112,7 +112,7 @@ std::vector<std::string> MigrationSql(int version) {
       // Version 5.  Buckets before it were removed from the rollup's table.
       "ALTER TABLE partition_controller.rollups ADD COLUMN IF NOT EXISTS gone_before timestamptz NOT NULL "
       "DEFAULT '-infinity'",
-      // Version 7.  Those that are older were not computed when it was filled.
+      // Version 7.  Those that are older may be missing: nobody kept them then.
       "ALTER TABLE partition_controller.rollups ADD COLUMN IF NOT EXISTS filled_down_to timestamptz NOT NULL "
       "DEFAULT '-infinity'",
       // One row for each range whose rows are gone and whose buckets are complete.
@@ -136,15 +136,35 @@ std::vector<std::string> MigrationSql(int version) {
   };
 }
 
+namespace {
+
+// Of rows `t` of tables: those of the policy, and those of the tables of rollups
+// that it has no more, as far as nothing is left of it there: nobody would ever
+// take the triggers of a rollup, or the fence of a conversion, off a table that
+// is forgotten.
+std::string NothingLeftOf(const Policy& policy) {
+  return "t.policy_namespace = " + QuoteLiteral(policy.name_space) +
+         " AND (t.policy_name = " + QuoteLiteral(policy.name) + " OR pg_catalog.starts_with(t.policy_name, " +
+         QuoteLiteral(policy.name + "/") +
+         ") AND NOT EXISTS (SELECT FROM partition_controller.rollups r WHERE r.target_oid = t.table_oid)) "
+         "AND "
+         "(NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = t.table_oid) OR NOT EXISTS (SELECT "
+         "FROM "
+         "partition_controller.rollups r WHERE r.table_oid = t.table_oid) AND NOT EXISTS (SELECT FROM "
+         "partition_controller.conversions v WHERE t.table_oid IN (v.plain_oid, v.parent_oid) AND v.state <> "
+         "'converted'))";
+}
+
+}  // namespace
+
 std::string ClaimSql(const Policy& policy, const Table& table, const Server& server,
                      const std::string& holder, bool accept_identity, bool consented,
                      const std::optional<AgreedRetention>& agreed, std::optional<std::int64_t> seen_term) {
   std::string sql;
   const std::string oid = Number(table.oid);
   if (accept_identity) {
-    sql += "WITH former AS (DELETE FROM partition_controller.tables WHERE policy_namespace = " +
-           QuoteLiteral(policy.name_space) + " AND policy_name = " + QuoteLiteral(policy.name) +
-           " AND table_oid <> " + oid + ") ";
+    sql += "WITH former AS (DELETE FROM partition_controller.tables t WHERE " + NothingLeftOf(policy) +
+           " AND t.table_oid <> " + oid + ") ";
   }
   sql +=
       "INSERT INTO partition_controller.tables AS t (table_oid, policy_namespace, policy_name, schema_name, "
@@ -191,9 +211,11 @@ std::string FenceSql(Oid table, const std::string& term) {
          Number(table) + " AND term = " + term + " RETURNING term";
 }
 
-std::string ReleaseSql(const Policy& policy) {
-  return "DELETE FROM partition_controller.tables WHERE policy_namespace = " +
-         QuoteLiteral(policy.name_space) + " AND policy_name = " + QuoteLiteral(policy.name);
+std::string ReleaseSql(const Policy& policy, int version) {
+  const std::string rows = "DELETE FROM partition_controller.tables t WHERE ";
+  if (version == kBookkeepingVersion) return rows + NothingLeftOf(policy);
+  return rows + "t.policy_namespace = " + QuoteLiteral(policy.name_space) +
+         " AND t.policy_name = " + QuoteLiteral(policy.name);
 }
 
 std::string RecordMade(const Table& parent, const std::string& schema, const std::string& name,

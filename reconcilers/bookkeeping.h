@@ -42,8 +42,9 @@ std::string ClaimSql(const Policy& policy, const Table& table, const Server& ser
 std::string FenceSql(Oid table, std::int64_t term);
 std::string FenceSql(Oid table, const std::string& term);  // a number as SQL
 
-// The keeper's row goes when its policy is deleted; the table stays as it is.
-std::string ReleaseSql(const Policy& policy);
+// The keeper's rows go when its policy is deleted, those of tables that still have
+// triggers or fences of ours excepted; the tables stay as they are.
+std::string ReleaseSql(const Policy& policy, int version);
 
 // What steps record in their own transactions.  Tables made in the same
 // transaction are named, not numbered.

@@ -86,7 +86,7 @@ struct RollupState {
   bool intact = false;                 // the triggers and tables that keep it are all there
   std::optional<Instant> filled_from;  // nothing: no bucket is made
   bool filled = false;                 // all buckets are made
-  // Older ones were not, for nobody kept them then; nothing: there are none.
+  // Older ones may be missing, for nobody kept them then; nothing: none are.
   std::optional<Instant> filled_down_to;
   std::optional<Instant> oldest_row;  // of the table, when filling began
   std::optional<Instant> started_at;  // when filling began

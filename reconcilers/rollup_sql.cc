@@ -341,6 +341,12 @@ std::string RollupSql::Consume(const std::string& which, int most,
                 "s.bucket_ts") +
          ")" + Tail(true) + ", noted AS (UPDATE partition_controller.rollups SET " +
          Truncated("EXISTS (SELECT FROM truncated)") +
+         (expired && state_.target.spans
+              // What is not kept now may be wanted by a longer keep.
+              ? ", filled_down_to = greatest(filled_down_to, (SELECT pg_catalog.max(next_ts) FROM flagged "
+                "WHERE bucket_ts OPERATOR(pg_catalog.<) " +
+                    Literal(*expired) + " AND NOT " + Placed("bucket_ts") + "))"
+              : std::string()) +
          ", points = points OPERATOR(pg_catalog.+) (SELECT "
          "coalesce(pg_catalog.sum(points), 0)::bigint FROM taken), late_points = late_points "
          "OPERATOR(pg_catalog.+) (SELECT coalesce(pg_catalog.sum(points), 0)::bigint FROM taken WHERE "

@@ -55,12 +55,12 @@ class RollupSql {
   std::string Refresh(Instant settled, const std::optional<Instant>& expired, int most) const;
   // The same for what is marked in a range that nobody writes to now.
   std::string ConsumeAll(const Range& range) const;
+  // Sets it to go on below where filling ended.
+  std::string Resume() const;
   // The next stretch of history, newest first, as far as `expired`: a statement
   // that does it and one that says the same as Refresh.  Of a table with
   // `partitions`, what is stored stays where none has rows: somebody took them
   // away by hand.
-  // Sets it to go on below where filling ended.
-  std::string Resume() const;
   std::vector<std::string> Fill(const std::vector<Range>& partitions,
                                 const std::optional<Instant>& expired) const;
   // The next stretch of a partition, newest first: whether what is stored is what

@@ -311,6 +311,21 @@ TEST_F(Levels, AreComputedFurtherBackWhenKeptForLonger) {
   EXPECT_THAT(Run(later).steps, IsEmpty());
 }
 
+// Rows that came when nobody kept their hours.
+TEST_F(Levels, HaveWhatCameBeforeItWasKept) {
+  policy_.retention.reset();
+  policy_.rollups[0].keep = CalendarDuration{1, CalendarDuration::Unit::kMonth};
+  ASSERT_EQ(TroubleWith(Run()), "");
+  Insert("2026-02-10", "2026-07-15 11:59", "47 min");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  policy_.rollups[0].keep = CalendarDuration{4, CalendarDuration::Unit::kMonth};
+  const Instant later = kNow + std::chrono::hours(24);
+  ASSERT_EQ(TroubleWith(Run(later)), "");
+  EXPECT_EQ(Wrong("hourly", "2026-03-01"), "0");
+  for (const char* name : {"daily", "sites"}) EXPECT_EQ(Wrong(name, "2026-03-02"), "0") << name;
+  EXPECT_THAT(Run(later).steps, IsEmpty());
+}
+
 TEST_F(LevelsOfLastingRows, ALongerKeepDoublesNothing) {
   Expire();
   policy_.rollups[0].keep = CalendarDuration{1, CalendarDuration::Unit::kYear};

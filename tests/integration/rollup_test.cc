@@ -878,8 +878,56 @@ TEST_F(RollupsOf, TheTableBeforeIsFreed) {
   EXPECT_EQ(database_->Number("SELECT count(*) FROM partition_controller.tables WHERE table_oid = "
                               "'telemetry_points'::regclass"),
             0);
+  EXPECT_EQ(database_->Number("SELECT count(*) FROM partition_controller.tables WHERE table_oid = "
+                              "'telemetry_rollups_hourly'::regclass"),
+            0);
   // What it holds stays.
   EXPECT_EQ(Wrong(), 0);
+}
+
+// Somebody else reads the table before, and it cannot be freed now: the table of
+// now gets its partitions all the same.
+TEST_F(RollupsOf, TheTableBeforeHoldsNothingUp) {
+  Make(TelemetryTable::kPartitioned, 300);
+  policy_.retention = Keep("1y");
+  policy_.locks.timeout = std::chrono::milliseconds(100);
+  ASSERT_EQ(TroubleWith(Run()), "");
+  database_->Sql(
+      "CREATE TABLE next (LIKE telemetry_points) PARTITION BY RANGE (ts); CREATE INDEX ON next (ts); CREATE "
+      "INDEX ON next (device_id, ts)");
+  policy_.table.name = "next";
+  policy_.rollups.clear();
+  policy_.mode = Policy::Mode::kPlan;
+  const Plan asked = Run().last.plan;
+  // One that only plans gives up nothing when it is deleted.
+  SystemClock clock;
+  const Operations operations;
+  const Conduct conduct{.operations = operations,
+                        .clock = clock,
+                        .preview = {},
+                        .acknowledged = {},
+                        .holder = "test",
+                        .stop = {},
+                        .on_step = {}};
+  const std::string kept =
+      "SELECT count(*) FROM partition_controller.tables WHERE table_oid = "
+      "'telemetry_points'::regclass";
+  EXPECT_FALSE(SayFarewell(*ConnectPostgres(uri_), policy_, conduct));
+  EXPECT_EQ(database_->Number(kept), 1);
+  policy_.mode = Policy::Mode::kApply;
+  const Approach consent{
+      .preview = kNow, .acknowledged = {asked.hash}, .holder = "test", .stop = {}, .on_step = {}};
+  {
+    LiveDatabase reader(uri_);
+    reader.Sql("BEGIN; SELECT count(*) FROM telemetry_points");
+    EXPECT_THAT(TroubleWith(ConvergeOn(uri_, policy_, consent)), HasSubstr("looked after before"));
+    EXPECT_THAT(database_->Partitions("next"), Not(testing::IsEmpty()));
+    EXPECT_EQ(database_->Number(kept), 1);
+  }
+  EXPECT_EQ(TroubleWith(ConvergeOn(uri_, policy_, consent)), "");
+  EXPECT_EQ(database_->Number(kept), 0);
+  EXPECT_EQ(database_->Number("SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'partition_controller%'"),
+            0);
 }
 
 // Also of one that nobody has asked about its tables, for it removes nothing.
