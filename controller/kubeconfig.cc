@@ -158,6 +158,15 @@ void Override(const ContextOverrides& overrides, ClusterAccess* access) {
   access->impersonate = overrides.impersonate;
 }
 
+// Whether `server`, which begins with http://, is this machine: exactly, for
+// localhost.example.com is another.
+bool IsLoopback(const std::string& server) {
+  if (server.find('@') != std::string::npos) return false;  // what stands before it is no host
+  const std::string rest = server.substr(std::string("http://").size());
+  const std::string host = rest.substr(0, rest.find_first_of(":/"));
+  return host == "127.0.0.1" || host == "localhost";
+}
+
 // "https://host:port", with the restrictions that the HTTP library brings.
 void CheckServer(ClusterAccess* access) {
   std::string& server = access->server;
@@ -168,9 +177,10 @@ void CheckServer(ClusterAccess* access) {
   if (server.find("://[") != std::string::npos) {
     Fail("server " + Quoted(server) + ": an IPv6 address cannot be used here; give it a name");
   }
-  // Whoever is on the way could read along.
-  if (server.starts_with("http://") && !access->token.empty() && !server.starts_with("http://127.0.0.1") &&
-      !server.starts_with("http://localhost")) {
+  // Whoever is on the way could read along.  Most plugins get a token; a
+  // certificate is not shown without TLS.
+  const bool has_token = !access->token.empty() || access->exec;
+  if (server.starts_with("http://") && has_token && !IsLoopback(server)) {
     Fail("server " + Quoted(server) + " would get the token unencrypted; use https");
   }
 }
