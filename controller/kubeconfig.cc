@@ -148,13 +148,8 @@ void ReadUser(const Entry& user, ClusterAccess* access) {
   if (user.value.contains("exec")) access->exec = ReadExec(user, *access);
 }
 
-// In place of all that the user has to show: a certificate would count for more.
 void Override(const ContextOverrides& overrides, ClusterAccess* access) {
-  if (!overrides.token.empty()) {
-    access->token = {overrides.token, ""};
-    access->certificate = access->key = {};
-    access->exec.reset();
-  }
+  if (!overrides.token.empty()) access->token = {overrides.token, ""};
   access->impersonate = overrides.impersonate;
 }
 
@@ -215,7 +210,10 @@ ClusterAccess ReadKubeconfig(const std::vector<KubeconfigFile>& files, const std
     Fail("proxy-url in kubeconfig " + Printable(cluster.path) + " is not supported");
   }
   if (const std::string space = TextOf(chosen.value, "namespace"); !space.empty()) access.name_space = space;
-  if (const std::string user = either(overrides.user, "user"); !user.empty()) {
+  // A token takes the place of all that the user has to show, also of what could
+  // not be used: a certificate would count for more.
+  const std::string user = either(overrides.user, "user");
+  if (overrides.token.empty() && !user.empty()) {
     ReadUser(merged.Find("users", "user", user), &access);
   }
   Override(overrides, &access);

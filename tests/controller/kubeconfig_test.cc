@@ -181,6 +181,21 @@ TEST(Kubeconfig, SendsATokenUnencryptedOnlyToThisMachine) {
   EXPECT_EQ(Complaint(at("client-certificate: /c, client-key: /k", "http://api.example.com")), "");
 }
 
+TEST(Kubeconfig, TakesATokenInPlaceOfAUserThatCannotBeRead) {
+  ContextOverrides overrides;
+  overrides.token = "def";
+  for (const char* user :
+       {"username: me, password: hunter2", "auth-provider: {name: gcp}", "client-certificate: /c",
+        "exec: {apiVersion: client.authentication.k8s.io/v1alpha1, command: x}"}) {
+    const ClusterAccess access = ReadKubeconfig({{"/a", Config(user)}}, "", overrides);
+    EXPECT_EQ(access.token.text, "def") << user;
+    EXPECT_TRUE(access.certificate.empty()) << user;
+    EXPECT_FALSE(access.exec) << user;
+  }
+  overrides.user = "nobody";
+  EXPECT_EQ(ReadKubeconfig({{"/a", Config("token: abc")}}, "", overrides).token.text, "def");
+}
+
 TEST(InCluster, ReadsWhatIsMounted) {
   const std::string folder = ::testing::TempDir() + "/serviceaccount";
   std::filesystem::create_directories(folder);
