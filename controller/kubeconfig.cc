@@ -148,14 +148,18 @@ void ReadUser(const Entry& user, ClusterAccess* access) {
   if (user.value.contains("exec")) access->exec = ReadExec(user, *access);
 }
 
-// In place of all that the user has to show: a certificate would count for more.
 void Override(const ContextOverrides& overrides, ClusterAccess* access) {
-  if (!overrides.token.empty()) {
-    access->token = {overrides.token, ""};
-    access->certificate = access->key = {};
-    access->exec.reset();
-  }
+  if (!overrides.token.empty()) access->token = {overrides.token, ""};
   access->impersonate = overrides.impersonate;
+}
+
+// Whether `server`, which begins with http://, is this machine: exactly, for
+// localhost.example.com is another.
+bool IsLoopback(const std::string& server) {
+  if (server.find('@') != std::string::npos) return false;  // what stands before it is no host
+  const std::string rest = server.substr(std::string("http://").size());
+  const std::string host = rest.substr(0, rest.find_first_of(":/"));
+  return host == "127.0.0.1" || host == "localhost";
 }
 
 // "https://host:port", with the restrictions that the HTTP library brings.
@@ -168,9 +172,10 @@ void CheckServer(ClusterAccess* access) {
   if (server.find("://[") != std::string::npos) {
     Fail("server " + Quoted(server) + ": an IPv6 address cannot be used here; give it a name");
   }
-  // Whoever is on the way could read along.
-  if (server.starts_with("http://") && !access->token.empty() && !server.starts_with("http://127.0.0.1") &&
-      !server.starts_with("http://localhost")) {
+  // Whoever is on the way could read along.  Most plugins get a token; a
+  // certificate is not shown without TLS.
+  const bool has_token = !access->token.empty() || access->exec;
+  if (server.starts_with("http://") && has_token && !IsLoopback(server)) {
     Fail("server " + Quoted(server) + " would get the token unencrypted; use https");
   }
 }
@@ -205,7 +210,10 @@ ClusterAccess ReadKubeconfig(const std::vector<KubeconfigFile>& files, const std
     Fail("proxy-url in kubeconfig " + Printable(cluster.path) + " is not supported");
   }
   if (const std::string space = TextOf(chosen.value, "namespace"); !space.empty()) access.name_space = space;
-  if (const std::string user = either(overrides.user, "user"); !user.empty()) {
+  // A token takes the place of all that the user has to show, also of what could
+  // not be used: a certificate would count for more.
+  const std::string user = either(overrides.user, "user");
+  if (overrides.token.empty() && !user.empty()) {
     ReadUser(merged.Find("users", "user", user), &access);
   }
   Override(overrides, &access);

@@ -1,6 +1,7 @@
 #include "controller/status_writer.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "controller/backoff.h"
 #include "controller/log.h"
@@ -11,6 +12,14 @@ namespace partition_controller {
 using nlohmann::json;
 
 namespace {
+
+// What came into the status last; the rest of it is of use without.
+constexpr const char* kNewestField = "target";
+
+// Unlike other writes, which drop such a field, a server-side apply is refused.
+bool IsOfOlderCrd(const ClusterError& error) {
+  return std::string_view(error.what()).find("field not declared in schema") != std::string_view::npos;
+}
 
 // A condition as it stands in a status; empty members if it does not.
 struct Standing {
@@ -130,6 +139,22 @@ void StatusWriter::Write(const ResourceStore::Resources& resources, const Snapsh
   }
 }
 
+json StatusWriter::Apply(const Resource& resource, json* status, const std::stop_token& stop) {
+  try {
+    return cluster_.Call(ApplyStatus(resource, *status), stop);
+  } catch (const ClusterError& error) {
+    if (!IsOfOlderCrd(error)) throw;
+    if (!told_of_older_crd_) {
+      Log(Severity::kWarning,
+          "The CustomResourceDefinition is older than this release: apply it, which should come first",
+          {{"error", error.what()}});
+    }
+    told_of_older_crd_ = true;
+    if (status->erase(kNewestField) == 0) throw;
+  }
+  return cluster_.Call(ApplyStatus(resource, *status), stop);
+}
+
 void StatusWriter::WriteOne(const std::shared_ptr<const Resource>& resource, const PolicyState* state,
                             Known* known, const std::stop_token& stop) {
   // Until the informer has seen our last write, its answer is what is there.
@@ -139,13 +164,14 @@ void StatusWriter::WriteOne(const std::shared_ptr<const Resource>& resource, con
     if (on_event_) on_event_(*known->owed);
     known->owed.reset();
   }
-  // An older CRD drops what it does not know: what we wrote stays unequal to
-  // what is there, and writing it again would change nothing.
+  // Of an older CRD not all of it is taken, and a webhook may change it: what we
+  // wanted stays unequal to what is there, and writing it again would change nothing.
   const bool written = wanted && *wanted == known->wanted && there == known->answer;
   if (wanted && *wanted != there && !written) {
     const std::optional<EventNote> event = EventOf(*resource, there, *wanted);
+    json sent = *wanted;
     try {
-      const json answer = cluster_.Call(ApplyStatus(*resource, *wanted), stop);
+      const json answer = Apply(*resource, &sent, stop);
       if (event && on_event_) on_event_(*event);
       known->owed.reset();
       known->over = resource;
@@ -154,7 +180,7 @@ void StatusWriter::WriteOne(const std::shared_ptr<const Resource>& resource, con
     } catch (const ClusterError& error) {
       if (stop.stop_requested()) return;
       known->owed = event;
-      known->owed_for = *wanted;
+      known->owed_for = sent;
       const auto delay = Backoff(++known->failures, 0.5);
       known->not_before = clock_.Now() + delay;
       // Deleted or replaced meanwhile; or its namespace is about to go.

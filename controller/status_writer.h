@@ -52,11 +52,15 @@ class StatusWriter {
   // `state`: what there is to say, or null.
   void WriteOne(const std::shared_ptr<const Resource>& resource, const PolicyState* state, Known* known,
                 const std::stop_token& stop);
+  // Returns the server's answer.  If its CRD does not know all of `status`, less
+  // of it is written, and `status` is then that.
+  nlohmann::json Apply(const Resource& resource, nlohmann::json* status, const std::stop_token& stop);
 
   Cluster& cluster_;
   const Clock& clock_;
   const std::function<void(EventNote)> on_event_;
   std::map<PolicyKey, Known> known_;
+  bool told_of_older_crd_ = false;
 };
 
 }  // namespace partition_controller

@@ -160,6 +160,42 @@ TEST(Kubeconfig, RefusesWhatWouldBeUnsafeOrUnclear) {
   EXPECT_THAT(Complaint(Config("token: a"), "nowhere"), HasSubstr("no context called 'nowhere'"));
 }
 
+// Also a token that a plugin would get first.
+TEST(Kubeconfig, SendsATokenUnencryptedOnlyToThisMachine) {
+  const std::string exec = "exec: {apiVersion: client.authentication.k8s.io/v1, command: x}";
+  const auto at = [](const std::string& user, const std::string& server) {
+    return Config(user, "server: '" + server + "'");
+  };
+  for (const std::string& user : {std::string("token: a"), std::string("tokenFile: /t"), exec}) {
+    for (const char* server :
+         {"http://api.example.com", "http://localhost.evil.example", "http://127.0.0.1.evil.example:80",
+          "http://localhost@evil.example", "http://localhost:80@evil.example", "http://localhostess"}) {
+      EXPECT_THAT(Complaint(at(user, server)), HasSubstr("unencrypted")) << user << " " << server;
+    }
+    for (const char* server : {"http://localhost", "http://localhost:8001/", "http://127.0.0.1:8001"}) {
+      EXPECT_EQ(Complaint(at(user, server)), "") << user << " " << server;
+    }
+  }
+  EXPECT_THAT(Complaint(at("token: a", "http://[::1]:8001")), HasSubstr("IPv6")) << "as with https";
+  // There is nothing to give away: without TLS no certificate is shown.
+  EXPECT_EQ(Complaint(at("client-certificate: /c, client-key: /k", "http://api.example.com")), "");
+}
+
+TEST(Kubeconfig, TakesATokenInPlaceOfAUserThatCannotBeRead) {
+  ContextOverrides overrides;
+  overrides.token = "def";
+  for (const char* user :
+       {"username: me, password: hunter2", "auth-provider: {name: gcp}", "client-certificate: /c",
+        "exec: {apiVersion: client.authentication.k8s.io/v1alpha1, command: x}"}) {
+    const ClusterAccess access = ReadKubeconfig({{"/a", Config(user)}}, "", overrides);
+    EXPECT_EQ(access.token.text, "def") << user;
+    EXPECT_TRUE(access.certificate.empty()) << user;
+    EXPECT_FALSE(access.exec) << user;
+  }
+  overrides.user = "nobody";
+  EXPECT_EQ(ReadKubeconfig({{"/a", Config("token: abc")}}, "", overrides).token.text, "def");
+}
+
 TEST(InCluster, ReadsWhatIsMounted) {
   const std::string folder = ::testing::TempDir() + "/serviceaccount";
   std::filesystem::create_directories(folder);

@@ -369,7 +369,7 @@ TEST_F(StatusWriterTest, WritesAgainWhatSomebodyElseChanged) {
   EXPECT_EQ(Write(), 1U);
 }
 
-// An older CRD drops what it does not know; that must not become a loop.
+// So may an admission webhook have it; that must not become a loop.
 TEST_F(StatusWriterTest, AcceptsThatTheServerDropsFields) {
   const auto drop = [](json object) {
     object["status"].erase("plan");
@@ -388,6 +388,83 @@ TEST_F(StatusWriterTest, AcceptsThatTheServerDropsFields) {
   EXPECT_EQ(Write(), 0U);
   Report();
   EXPECT_EQ(Write(), 0U);
+}
+
+// What an API server says of a server-side apply; a merge would have dropped the field.
+json OlderCrd(const ClusterRequest& request) {
+  json object = json::parse(request.body);
+  if (!object.at("status").contains("target")) return object;
+  throw ClusterError(ClusterError::Kind::kServer,
+                     "failed to create typed patch object (shop/points; edgewatch.dev/v1alpha1, "
+                     "Kind=PartitionPolicy): .status.target: field not declared in schema");
+}
+
+TEST_F(StatusWriterTest, LeavesOutWhatAnOlderCrdDoesNotKnow) {
+  testing::internal::CaptureStderr();
+  cluster_.answer = OlderCrd;
+  See(Object());
+  Report();
+  ASSERT_EQ(Write(), 2U);
+  const json status = json::parse(cluster_.calls.at(1).body).at("status");
+  EXPECT_FALSE(status.contains("target"));
+  EXPECT_EQ(status.at("partitions").at("count"), 7);
+  Report();
+  EXPECT_EQ(Write(), 0U) << "before the informer has seen it";
+  json seen = Object();
+  seen["status"] = status;
+  See(seen);
+  EXPECT_EQ(Write(), 0U);
+  Report([](PolicyState& state) { state.partitions = 8; });
+  EXPECT_EQ(Write(), 2U);
+  // Until somebody applies the CRD.
+  cluster_.answer = [](const ClusterRequest& request) { return json::parse(request.body); };
+  Report([](PolicyState& state) { state.partitions = 9; });
+  EXPECT_EQ(Write(), 1U);
+  EXPECT_TRUE(Written().at("status").contains("target"));
+  const std::string log = testing::internal::GetCapturedStderr();
+  const std::size_t told = log.find("CustomResourceDefinition is older than this release");
+  ASSERT_NE(told, std::string::npos) << log;
+  EXPECT_EQ(log.find("CustomResourceDefinition", told + 1), std::string::npos) << "once";
+  EXPECT_THAT(log, Not(HasSubstr("Could not write status")));
+}
+
+// What was sent in the end is what is looked for.
+TEST_F(StatusWriterTest, TellsWhatAnOlderCrdTookAlthoughTheAnswerWasLost) {
+  testing::internal::CaptureStderr();
+  std::vector<EventNote> told;
+  StatusWriter writer(cluster_, clock_, [&](EventNote note) { told.push_back(std::move(note)); });
+  json stored = Object();
+  cluster_.answer = [&](const ClusterRequest& request) -> json {
+    stored["status"] = OlderCrd(request).at("status");
+    throw ClusterError(ClusterError::Kind::kTimedOut, "no answer");
+  };
+  See(Object());
+  Report();
+  writer.Write(resources_, snapshot_, {});
+  EXPECT_THAT(told, IsEmpty());
+  See(stored);
+  cluster_.answer = OlderCrd;
+  for (int i = 0; i < 3; ++i) {
+    clock_.Advance(std::chrono::minutes(1));
+    writer.Write(resources_, snapshot_, {});
+  }
+  EXPECT_THAT(told, SizeIs(1));
+  testing::internal::GetCapturedStderr();
+}
+
+// One that is older still knows less than the target: that is an error like others.
+TEST_F(StatusWriterTest, SaysSoIfAnEvenOlderCrdTakesNothing) {
+  testing::internal::CaptureStderr();
+  cluster_.answer = [](const ClusterRequest&) -> json {
+    throw ClusterError(ClusterError::Kind::kServer, ".status.plan: field not declared in schema");
+  };
+  See(Object());
+  Report();
+  EXPECT_EQ(Write(), 2U);
+  EXPECT_EQ(Write(), 0U);
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(log, HasSubstr("CustomResourceDefinition is older than this release"));
+  EXPECT_THAT(log, HasSubstr("Could not write status"));
 }
 
 TEST_F(StatusWriterTest, TriesAgainLater) {
