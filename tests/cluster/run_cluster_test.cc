@@ -362,6 +362,21 @@ TEST_F(RunInCluster, TouchesNoTableWhenWhatCannotChangeIsChanged) {
     Apply(Policy(space_));
     WaitUntilReady(space_);
   }
+
+  // The other way out: it is deleted, and its table free for another policy.
+  json neighbour = Policy(space_);
+  neighbour["metadata"]["name"] = "other";
+  neighbour["spec"]["table"]["name"] = "other";
+  Apply(neighbour);
+  json policy = Policy(space_);
+  policy["spec"]["table"]["name"] = "third";
+  Apply(policy);
+  EXPECT_TRUE(Becomes(space_, "Stalled", "True InvalidSpec"));
+  Server().MustKubectl({"delete", "ppol", "points", "-n", space_, "--timeout=10s"});
+  EXPECT_TRUE(Eventually([&] {
+    return database_->Column("SELECT policy_name FROM partition_controller.tables") ==
+           std::vector<std::string>{"other"};
+  }));
 }
 
 TEST_F(RunInCluster, GoesOnWithoutTheApiServer) {

@@ -745,6 +745,7 @@ TEST_F(Refusals, TheRoleOfThePolicyDoesTheWork) {
   ExpectRefused(policy, "PrivilegeMissing", UriAs(app));
   policy.connection.role = owner;
   ExpectConverges(policy, UriAs(app));
+  EXPECT_EQ(ReadKeptBy(*ConnectPostgres(UriAs(app)), policy).size(), 1U);
   EXPECT_EQ(database_->Column(
                 "SELECT DISTINCT r.rolname FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner JOIN "
                 "pg_namespace n ON n.oid = c.relnamespace WHERE nspname IN ('public', "
