@@ -206,7 +206,7 @@ class Reader {
         "pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relname = "
         "'part_config' AND c.relkind = 'r' AND (SELECT count(*) FROM pg_catalog.pg_attribute a WHERE "
         "a.attrelid = c.oid AND a.attname IN ('parent_table', 'control', 'partition_interval', 'premake', "
-        "'retention', 'retention_keep_table')) = 6 ORDER BY 1");
+        "'retention', 'retention_keep_table', 'retention_schema')) = 7 ORDER BY 1");
     for (const Row& table : tables.rows) {
       const std::string config = Text(table[0]);
       // Of a number key it is none: "10000".
@@ -229,7 +229,7 @@ class Reader {
             "pg_catalog.strpos(parent_table, '.') + 1), control, partition_interval::text, " +
             months(interval) + ", " + seconds(interval) + ", retention, " + months(keep) + ", " +
             seconds(keep) + ", retention_keep_table, premake, " +
-            (Flag(table[1]) ? "automatic_maintenance = 'on'" : "true") + " FROM " + config +
+            (Flag(table[1]) ? "automatic_maintenance = 'on'" : "true") + ", retention_schema FROM " + config +
             " ORDER BY parent_table");
         for (const Row& row : rows.rows) {
           PartmanTable one;
@@ -246,6 +246,7 @@ class Reader {
           one.retention_keeps_table = !row[9] || Flag(row[9]);
           one.premake = static_cast<int>(Number(row[10]));
           one.automatic = Flag(row[11]);
+          one.retention_schema = row[12].value_or("");
           examined_.partman.push_back(std::move(one));
         }
       });

@@ -62,6 +62,7 @@ struct PartmanTable {
   std::int64_t retention_months = 0;
   std::int64_t retention_seconds = 0;
   bool retention_keeps_table = true;
+  std::string retention_schema;  // where expired partitions are moved to; empty: nowhere
   int premake = 4;
   bool automatic = true;  // automatic_maintenance
   bool operator==(const PartmanTable&) const = default;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "crd/text.h"
 #include "reconcilers/bounds.h"
@@ -116,9 +117,25 @@ std::string ResourceName(const std::string& table) {
   return name.empty() ? "table" : name;
 }
 
+// Which of the proposals for all tables has which name: each its own, so that
+// they load together.
+std::string NameOf(const ExaminedTable& table, const Examined& examined) {
+  std::set<std::string> taken;
+  for (const ExaminedTable& other : examined.tables) {
+    std::string name = ResourceName(other.name);
+    if (taken.contains(name)) name = ResourceName(other.schema + "-" + other.name);
+    const std::string stem = name;
+    for (int i = 2; taken.contains(name); ++i) name = stem + "-" + std::to_string(i);
+    if (other.schema == table.schema && other.name == table.name) return name;
+    taken.insert(name);
+  }
+  return ResourceName(table.name);
+}
+
 class Proposal {
  public:
-  Proposal(const ExaminedTable& table, const Examined& examined) : table_(table), server_(examined.server) {
+  Proposal(const ExaminedTable& table, const Examined& examined)
+      : table_(table), server_(examined.server), name_(NameOf(table, examined)) {
     for (const PartmanTable& row : examined.partman) {
       if (row.schema == table.schema && row.name == table.name) partman_ = &row;
     }
@@ -133,7 +150,7 @@ class Proposal {
     Line("apiVersion: edgewatch.dev/v1alpha1");
     Line("kind: PartitionPolicy");
     Line("metadata:");
-    Line("  name: " + Scalar(ResourceName(table_.name)));
+    Line("  name: " + Scalar(name_));
     Line("spec:");
     Line("  mode: Plan  # until you have read the plan; then Apply");
     Line("  connection:");
@@ -196,11 +213,16 @@ class Proposal {
     if (partman_ != nullptr && !partman_->retention.empty()) {
       const std::string keep = KeepOf(partman_->retention_months, partman_->retention_seconds);
       if (!keep.empty()) {
-        Comment(2, "pg_partman: retention " + partman_->retention + ", retention_keep_table " +
-                       (partman_->retention_keeps_table ? "true" : "false"));
+        // A schema overrides it: what has expired is moved there, and kept.
+        const bool moves = !partman_->retention_schema.empty();
+        Comment(2, "pg_partman: retention " + partman_->retention +
+                       (moves ? ", retention_schema " + partman_->retention_schema +
+                                    ": nothing moves them there any more"
+                              : std::string(", retention_keep_table ") +
+                                    (partman_->retention_keeps_table ? "true" : "false")));
         Line("  retention:");
         Line("    keep: " + Scalar(keep));
-        Line(std::string("    action: ") + (partman_->retention_keeps_table ? "Detach" : "Drop"));
+        Line(std::string("    action: ") + (moves || partman_->retention_keeps_table ? "Detach" : "Drop"));
         Line("    undoWindow: 7d  # how long what is dropped can be taken back");
         return;
       }
@@ -215,6 +237,7 @@ class Proposal {
 
   const ExaminedTable& table_;
   const Server& server_;
+  const std::string name_;
   const PartmanTable* partman_ = nullptr;
   std::vector<std::string> zones_;
   std::string text_;

@@ -95,6 +95,13 @@ class Judge {
   // Whether the rollup whose table this is to be has not made it, or taken it over.
   bool NotMade() const { return policy_.feeder && !(has_table_ && table_.feed); }
 
+  // Whether the table is to be partitioned where it stands, and is not yet.
+  bool Converting() const {
+    return has_table_ && table_.kind == Table::Kind::kPlain &&
+           policy_.partitioning.state == Partitioning::State::kEnabled &&
+           policy_.partitioning.conversion == Partitioning::Conversion::kOnline;
+  }
+
   // Whether a step is due that is not done again and again anyway.
   bool StepsDue() const {
     return std::any_of(plan_.steps.begin(), plan_.steps.end(),
@@ -168,6 +175,11 @@ Condition Judge::Ready() const {
   }
   if (StepsDue()) return Make("Ready", "False", "Progressing", Due());
   const std::size_t waiting = plan_.waiting.size();
+  if (Converting()) {
+    return Make("Ready", "False", "Converting",
+                "The table is to be partitioned, and plain yet" +
+                    (waiting == 0 ? "." : "; what comes next waits: " + plan_.waiting.front().reason + '.'));
+  }
   return Make("Ready", "True", "AsDeclared",
               "The table is as the policy declares" +
                   (waiting == 0 ? "."
@@ -184,6 +196,9 @@ Condition Judge::Reconciling() const {
   if (failure_)
     return Make("Reconciling", "True", "Retrying", "The last run failed and is repeated; see Ready.");
   if (plan_.StopsEverything()) return no(Refused("", "").reason, "Waits for a person; see Stalled.");
+  if (!StepsDue() && Converting()) {
+    return Make("Reconciling", "True", "Converting", "The next step of the conversion waits; see Ready.");
+  }
   if (!StepsDue()) return no("AsDeclared", "No step is due.");
   if (policy_.mode == Policy::Mode::kPlan)
     return no("PlanPending", "Nothing is done while spec.mode is Plan.");
@@ -198,7 +213,8 @@ Condition Judge::Stalled() const {
 }
 
 Condition Judge::Covered() const {
-  if (has_table_ && table_.kind == Table::Kind::kPlain && !Divides(policy_, table_)) {
+  if (has_table_ && table_.kind == Table::Kind::kPlain &&
+      (!Divides(policy_, table_) || (Converting() && !plan_.StopsEverything()))) {
     return Make("Covered", "True", "NotPartitioned", "A plain table takes rows of every time.");
   }
   if (policy_.feeder && !Divides(policy_, table_)) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "crd/decode.h"
 #include "reconcilers/zone.h"
@@ -170,6 +171,26 @@ TEST(Proposal, OfPartmanKeepsItsSettings) {
   ASSERT_TRUE(policy.retention);
   EXPECT_EQ(ToString(policy.retention->keep), "2y");
   EXPECT_EQ(policy.retention->action, Retention::Action::kDrop);
+  // What it moves away instead is not dropped.
+  examined.partman[0].retention_schema = "archive";
+  EXPECT_EQ(ProposedFor(examined).retention->action, Retention::Action::kDetach);
+}
+
+TEST(Proposal, EachHasANameOfItsOwn) {
+  Examined examined = Healthy();
+  const ExaminedTable first = examined.tables[0];
+  examined.tables = {first, first, first, first};
+  examined.tables[1].schema = "b";
+  examined.tables[2].name = "b-points";
+  examined.tables[3].name = "B points";
+  std::set<std::string> names;
+  for (const ExaminedTable& table : examined.tables) {
+    const std::string yaml = ProposePolicy(table, examined, "DATABASE_URL");
+    const std::size_t at = yaml.find("  name: ");
+    names.insert(yaml.substr(at, yaml.find('\n', at) - at));
+  }
+  EXPECT_EQ(names, (std::set<std::string>{"  name: \"points\"", "  name: \"b-points\"",
+                                          "  name: \"public-b-points\"", "  name: \"public-b-points-2\""}));
 }
 
 TEST(Proposal, OddNamesAreText) {

@@ -321,6 +321,10 @@ TEST_F(Status, ConvertedFollowsTheJournal) {
   EXPECT_EQ(ConversionProgress(policy_, catalog_), std::nullopt);
   policy_.partitioning.conversion = Partitioning::Conversion::kOnline;
   EXPECT_EQ(Short("Converted"), "False/Pending");
+  // Nothing is due, for its index is being built elsewhere, and it is not done.
+  EXPECT_EQ(Short("Ready"), "False/Converting");
+  EXPECT_EQ(Short("Reconciling"), "True/Converting");
+  EXPECT_EQ(Short("Covered"), "True/NotPartitioned");
   EXPECT_EQ(ConversionProgress(policy_, catalog_), 0);
 
   Conversion& conversion = table.conversion.emplace();
