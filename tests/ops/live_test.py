@@ -221,6 +221,10 @@ class Test:
                     elif (variable == "policy" and values["policy"] == ".*"
                           and sorted({one.split("/")[0] for one in found}) != sorted(FLEET)):
                         problems.append(f"{name}: the variable {variable} offers {found}")
+            for where, expression, _ in monitoring.expressions_of(dashboard):
+                problems += [f"{name}: {where}: {one}" for one in self.unknown_in(expression)]
+        for alert in monitoring.alerts():
+            problems += [f"{alert['alert']}: {one}" for one in self.unknown_in(alert["expr"])]
         # A table's row is whole for every policy that has partitions.
         fleet = monitoring.load_dashboard(next(p for p in monitoring.DASHBOARDS if p.endswith("fleet.json")))
         for where, expression, target in monitoring.expressions_of(fleet):
@@ -233,6 +237,19 @@ class Test:
         if problems:
             raise Failed("\n".join(problems))
         print(f"{count} queries of dashboards have data")
+
+    def unknown_in(self, expression):
+        """What a selector asks for that is not exported: `or vector(0)` would hide it."""
+        for metric, label, word in monitoring.matchers_in(expression):
+            # Not everything was done by now, nor failed: of actions one metric has all, of results the text.
+            shown = "partition_pending_actions" if label == "action" else metric
+            values = self.prometheus.ask(f"label/{label}/values", **{"match[]": shown})
+            if label == "result" or not values:
+                values = monitoring.words_of(metric, label)
+            if not values:
+                yield f"{metric} has no label {label}"
+            elif word is not None and word not in values:
+                yield f"{metric} has no {label} {word}, only {sorted(values)}"
 
     def check_no_alert_is_raised(self):
         def evaluated():

@@ -78,6 +78,20 @@ def metrics_in(expression):
     return set(METRIC.findall(bare))
 
 
+def matchers_in(expression):
+    """Metric, label and each word that a selector compares it with; nothing is known of variables."""
+    for metric, selector in re.findall(r"(\w+)\{([^}]*)\}", expression):
+        for label, words in re.findall(r'(\w+)\s*[=!]~?\s*"([^"]*)"', selector):
+            for word in words.split("|"):
+                yield metric, label, None if "$" in word else word
+
+
+def words_of(metric, label):
+    """What docs/metrics.md says that a label can be; none if it has no such label."""
+    row = re.search(r"^\| `" + metric + r"\{[^}]*\b" + label + r"\b[^}]*\}`.*$", read("docs/metrics.md"), re.MULTILINE)
+    return re.findall(r"`(\w+)`", row[0].rpartition(label)[2]) if row else []
+
+
 def documented():
     """The metrics of docs/metrics.md, without the labels that are named there."""
     text = read("docs/metrics.md")

@@ -66,6 +66,10 @@ std::vector<std::string> LiveDatabase::Column(const std::string& sql) {
 }
 
 std::string LiveDatabase::Fingerprint() {
+  // What is temporary goes some time after its session has ended.
+  const auto lasts = [](const std::string& name_space) {
+    return " AND " + name_space + "::regnamespace::text !~ '^pg_(temp|toast_temp)' ";
+  };
   std::string text = Value(
       "SELECT md5(string_agg(line, '|' ORDER BY line)) FROM ("
       "SELECT concat_ws(' ', 'rel', c.oid, c.relname, c.relkind, c.relowner, c.relacl, c.reloptions, "
@@ -75,12 +79,15 @@ std::string LiveDatabase::Fingerprint() {
       " ON n.oid = c.relnamespace WHERE n.nspname !~ '^(pg_|information_schema)' "
       "UNION ALL SELECT concat_ws(' ', 'att', attrelid, attname, atttypid, attnotnull, attidentity) FROM "
       "pg_attribute a"
-      " JOIN pg_class c ON c.oid = a.attrelid WHERE a.attrelid >= 16384 AND a.attnum > 0 "
+      " JOIN pg_class c ON c.oid = a.attrelid WHERE a.attrelid >= 16384 AND a.attnum > 0 " +
+      lasts("c.relnamespace") +
       "UNION ALL SELECT concat_ws(' ', 'con', oid, conname, convalidated, pg_get_constraintdef(oid)) FROM "
       "pg_constraint"
-      " WHERE oid >= 16384 "
+      " WHERE oid >= 16384 " +
+      lasts("connamespace") +
       "UNION ALL SELECT concat_ws(' ', 'trg', oid, tgname, tgenabled) FROM pg_trigger "
-      "UNION ALL SELECT concat_ws(' ', 'fun', oid, proname) FROM pg_proc WHERE oid >= 16384 "
+      "UNION ALL SELECT concat_ws(' ', 'fun', oid, proname) FROM pg_proc WHERE oid >= 16384 " +
+      lasts("pronamespace") +
       "UNION ALL SELECT concat_ws(' ', 'nsp', oid, nspname, nspacl, nspowner) FROM pg_namespace "
       "WHERE nspname !~ '^pg_(temp|toast_temp)') x");
   for (const std::string& table :
