@@ -308,7 +308,8 @@ Convergence Converge(Session& session, const Policy& policy, Situation first, co
   Conduct conduct = usual;
   std::optional<Failure> left;
   try {
-    if (result.last.plan.accepts_identity && !(conduct.leads && !conduct.leads())) {
+    const Plan& plan = result.last.plan;
+    if (plan.accepts_identity && !plan.StopsEverything() && !(conduct.leads && !conduct.leads())) {
       left = LeaveOthers(session, policy, &conduct, &result);
       if (result.stood_back) return result;
     }

@@ -138,11 +138,10 @@ std::vector<std::string> MigrationSql(int version) {
 
 namespace {
 
-// Of rows `t` of tables: those of the policy, and those of the tables of rollups
-// that it has no more, as far as nothing is left of it there: nobody would ever
-// take the triggers of a rollup, or the fence of a conversion, off a table that
-// is forgotten.
-std::string NothingLeftOf(const Policy& policy) {
+// True of rows `t` of tables: the policy's, and those of tables of rollups that it
+// has no more, unless something is left of it there.  Off a table that is forgotten
+// nobody would ever take the triggers of a rollup, or the fence of a conversion.
+std::string MayBeForgotten(const Policy& policy) {
   return "t.policy_namespace = " + QuoteLiteral(policy.name_space) +
          " AND (t.policy_name = " + QuoteLiteral(policy.name) + " OR pg_catalog.starts_with(t.policy_name, " +
          QuoteLiteral(policy.name + "/") +
@@ -163,7 +162,7 @@ std::string ClaimSql(const Policy& policy, const Table& table, const Server& ser
   std::string sql;
   const std::string oid = Number(table.oid);
   if (accept_identity) {
-    sql += "WITH former AS (DELETE FROM partition_controller.tables t WHERE " + NothingLeftOf(policy) +
+    sql += "WITH former AS (DELETE FROM partition_controller.tables t WHERE " + MayBeForgotten(policy) +
            " AND t.table_oid <> " + oid + ") ";
   }
   sql +=
@@ -213,7 +212,7 @@ std::string FenceSql(Oid table, const std::string& term) {
 
 std::string ReleaseSql(const Policy& policy, int version) {
   const std::string rows = "DELETE FROM partition_controller.tables t WHERE ";
-  if (version == kBookkeepingVersion) return rows + NothingLeftOf(policy);
+  if (version == kBookkeepingVersion) return rows + MayBeForgotten(policy);
   return rows + "t.policy_namespace = " + QuoteLiteral(policy.name_space) +
          " AND t.policy_name = " + QuoteLiteral(policy.name);
 }

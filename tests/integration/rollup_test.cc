@@ -4,7 +4,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "controller/postgres.h"
 #include "reconcilers/quote.h"
 #include "tests/support/edgewatch.h"
 #include "tests/support/live_table.h"
@@ -845,117 +844,6 @@ TEST_F(RollupsOf, TheLogIsGoneWhenAPartitionComesBack) {
   EXPECT_THAT(database_->Partitions("telemetry_points"), Contains(HasSubstr("p202605")));
   EXPECT_EQ(Wrong(), 0);
   EXPECT_EQ(WrongLive(), 0);
-}
-
-// A policy that names another table takes from the one before what it put there.
-TEST_F(RollupsOf, TheTableBeforeIsFreed) {
-  Make(TelemetryTable::kPartitioned, 300);
-  policy_.retention = Keep("1y");
-  ASSERT_EQ(TroubleWith(Run()), "");
-  const auto triggers = [&] {
-    return database_->Number(
-        "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'telemetry_points'::regclass AND tgname LIKE "
-        "'partition_controller%'");
-  };
-  EXPECT_EQ(triggers(), 4);
-  database_->Sql(
-      "CREATE TABLE next (LIKE telemetry_points) PARTITION BY RANGE (ts); CREATE INDEX ON next (ts); CREATE "
-      "INDEX ON next (device_id, ts)");
-  policy_.table.name = "next";
-  policy_.rollups[0].table = "next_hourly";
-  const Plan asked = Run().last.plan;
-  EXPECT_TRUE(asked.needs_acknowledgement);
-  EXPECT_EQ(triggers(), 4);
-  EXPECT_EQ(
-      TroubleWith(ConvergeOn(
-          uri_, policy_,
-          {.preview = kNow, .acknowledged = {asked.hash}, .holder = "test", .stop = {}, .on_step = {}})),
-      "");
-  EXPECT_EQ(triggers(), 0);
-  EXPECT_EQ(database_->Value("SELECT string_agg(name || ' ' || target_name, ', ') FROM "
-                             "partition_controller.rollups"),
-            "hourly next_hourly");
-  EXPECT_EQ(database_->Number("SELECT count(*) FROM partition_controller.tables WHERE table_oid = "
-                              "'telemetry_points'::regclass"),
-            0);
-  EXPECT_EQ(database_->Number("SELECT count(*) FROM partition_controller.tables WHERE table_oid = "
-                              "'telemetry_rollups_hourly'::regclass"),
-            0);
-  // What it holds stays.
-  EXPECT_EQ(Wrong(), 0);
-}
-
-// Somebody else reads the table before, and it cannot be freed now: the table of
-// now gets its partitions all the same.
-TEST_F(RollupsOf, TheTableBeforeHoldsNothingUp) {
-  Make(TelemetryTable::kPartitioned, 300);
-  policy_.retention = Keep("1y");
-  policy_.locks.timeout = std::chrono::milliseconds(100);
-  ASSERT_EQ(TroubleWith(Run()), "");
-  database_->Sql(
-      "CREATE TABLE next (LIKE telemetry_points) PARTITION BY RANGE (ts); CREATE INDEX ON next (ts); CREATE "
-      "INDEX ON next (device_id, ts)");
-  policy_.table.name = "next";
-  policy_.rollups.clear();
-  policy_.mode = Policy::Mode::kPlan;
-  const Plan asked = Run().last.plan;
-  // One that only plans gives up nothing when it is deleted.
-  SystemClock clock;
-  const Operations operations;
-  const Conduct conduct{.operations = operations,
-                        .clock = clock,
-                        .preview = {},
-                        .acknowledged = {},
-                        .holder = "test",
-                        .stop = {},
-                        .on_step = {}};
-  const std::string kept =
-      "SELECT count(*) FROM partition_controller.tables WHERE table_oid = "
-      "'telemetry_points'::regclass";
-  EXPECT_FALSE(SayFarewell(*ConnectPostgres(uri_), policy_, conduct));
-  EXPECT_EQ(database_->Number(kept), 1);
-  policy_.mode = Policy::Mode::kApply;
-  const Approach consent{
-      .preview = kNow, .acknowledged = {asked.hash}, .holder = "test", .stop = {}, .on_step = {}};
-  {
-    LiveDatabase reader(uri_);
-    reader.Sql("BEGIN; SELECT count(*) FROM telemetry_points");
-    EXPECT_THAT(TroubleWith(ConvergeOn(uri_, policy_, consent)), HasSubstr("looked after before"));
-    EXPECT_THAT(database_->Partitions("next"), Not(testing::IsEmpty()));
-    EXPECT_EQ(database_->Number(kept), 1);
-  }
-  EXPECT_EQ(TroubleWith(ConvergeOn(uri_, policy_, consent)), "");
-  EXPECT_EQ(database_->Number(kept), 0);
-  EXPECT_EQ(database_->Number("SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'partition_controller%'"),
-            0);
-}
-
-// Also of one that nobody has asked about its tables, for it removes nothing.
-TEST_F(RollupsOf, AllTablesOfADeletedPolicyAreFreed) {
-  Make(TelemetryTable::kPartitioned, 300);
-  ASSERT_EQ(TroubleWith(Run()), "");
-  database_->Sql(
-      "CREATE TABLE next (LIKE telemetry_points) PARTITION BY RANGE (ts); CREATE INDEX ON next (ts); CREATE "
-      "INDEX ON next (device_id, ts)");
-  policy_.table.name = "next";
-  policy_.rollups[0].table = "next_hourly";
-  ASSERT_EQ(TroubleWith(Run()), "");
-  const auto triggers = [&] {
-    return database_->Number("SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'partition_controller%'");
-  };
-  EXPECT_EQ(triggers(), 8);
-  SystemClock clock;
-  const Operations operations;
-  const Conduct conduct{.operations = operations,
-                        .clock = clock,
-                        .preview = {},
-                        .acknowledged = {},
-                        .holder = "test",
-                        .stop = {},
-                        .on_step = {}};
-  const auto session = ConnectPostgres(uri_);
-  EXPECT_FALSE(SayFarewell(*session, policy_, conduct));
-  EXPECT_EQ(triggers(), 0);
 }
 
 // A dimension that is renamed: writers fail no longer than until the next tick.
