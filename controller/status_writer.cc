@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "controller/backoff.h"
 #include "controller/log.h"
@@ -13,12 +14,16 @@ using nlohmann::json;
 
 namespace {
 
-// What came into the status last; the rest of it is of use without.
-constexpr const char* kNewestField = "target";
-
-// Unlike other writes, which drop such a field, a server-side apply is refused.
-bool IsOfOlderCrd(const ClusterError& error) {
-  return std::string_view(error.what()).find("field not declared in schema") != std::string_view::npos;
+// What of the status the cluster's CRD does not know; empty if that is not what
+// is wrong.  Unlike other writes, which drop such a field, a server-side apply is
+// refused: ".status.target: field not declared in schema".
+std::string UndeclaredField(const std::string& error) {
+  constexpr std::string_view kStatus = ".status.";
+  const std::size_t end = error.find(": field not declared in schema");
+  const std::size_t at = error.rfind(kStatus, end);
+  if (end == std::string::npos || at == std::string::npos) return "";
+  const std::size_t from = at + kStatus.size();
+  return error.substr(from, std::min(error.find_first_of(".[", from), end) - from);
 }
 
 // A condition as it stands in a status; empty members if it does not.
@@ -140,19 +145,18 @@ void StatusWriter::Write(const ResourceStore::Resources& resources, const Snapsh
 }
 
 json StatusWriter::Apply(const Resource& resource, json* status, const std::stop_token& stop) {
-  try {
-    return cluster_.Call(ApplyStatus(resource, *status), stop);
-  } catch (const ClusterError& error) {
-    if (!IsOfOlderCrd(error)) throw;
-    if (!told_of_older_crd_) {
-      Log(Severity::kWarning,
-          "The CustomResourceDefinition is older than this release: apply it, which should come first",
-          {{"error", error.what()}});
+  for (;;) {
+    try {
+      return cluster_.Call(ApplyStatus(resource, *status), stop);
+    } catch (const ClusterError& error) {
+      if (status->erase(UndeclaredField(error.what())) == 0) throw;
+      if (!std::exchange(told_of_older_crd_, true)) {
+        Log(Severity::kWarning,
+            "The CustomResourceDefinition is older than this release: apply it, which should come first",
+            {{"error", error.what()}});
+      }
     }
-    told_of_older_crd_ = true;
-    if (status->erase(kNewestField) == 0) throw;
   }
-  return cluster_.Call(ApplyStatus(resource, *status), stop);
 }
 
 void StatusWriter::WriteOne(const std::shared_ptr<const Resource>& resource, const PolicyState* state,
