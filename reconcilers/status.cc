@@ -89,6 +89,7 @@ class Judge {
   Condition Refused(const char* type, const char* status) const;
   Condition Unknown(const char* type) const;
   std::string Due() const;
+  std::string ConversionWaits() const;
   bool MayBeUndone(const Action& action) const;
   Backlog RemovalsLeft() const;
 
@@ -162,6 +163,17 @@ std::string Judge::Due() const {
   return text + '.';
 }
 
+// Which of its steps takes its time: the build of an index, which may have to wait
+// for others' transactions.
+std::string Judge::ConversionWaits() const {
+  std::string text = "The table is to be partitioned, and is plain yet";
+  for (const Waiting& waiting : plan_.waiting) {
+    if (!std::holds_alternative<BuildIndex>(waiting.action)) continue;
+    text += "; what takes its time: " + Describe(waiting.action, table_);
+  }
+  return text + '.';
+}
+
 Condition Judge::Ready() const {
   if (policy_.suspend) {
     return Make("Ready", "False", "Suspended",
@@ -174,12 +186,8 @@ Condition Judge::Ready() const {
                 Due() + " Nothing is done while spec.mode is Plan; set it to Apply to go on.");
   }
   if (StepsDue()) return Make("Ready", "False", "Progressing", Due());
+  if (Converting()) return Make("Ready", "False", "Converting", ConversionWaits());
   const std::size_t waiting = plan_.waiting.size();
-  if (Converting()) {
-    return Make("Ready", "False", "Converting",
-                "The table is to be partitioned, and plain yet" +
-                    (waiting == 0 ? "." : "; what comes next waits: " + plan_.waiting.front().reason + '.'));
-  }
   return Make("Ready", "True", "AsDeclared",
               "The table is as the policy declares" +
                   (waiting == 0 ? "."
