@@ -42,21 +42,28 @@ class ByHand : public RunInCluster {
     return RunProgram(words);
   }
 
+  // A plain table with fifty rows of a hundred days ago.
+  json KeepRows(const char* keep) {
+    database_->Sql(
+        "DROP TABLE points; CREATE TABLE points (ts timestamptz NOT NULL, v int); CREATE INDEX ON points "
+        "(ts); "
+        "INSERT INTO points SELECT now() - interval '100 days', g FROM generate_series(1, 50) g");
+    SetSecret(space_, uri_);
+    json policy = Policy(space_);
+    policy["spec"]["partitioning"] = {{"state", "Disabled"}};
+    policy["spec"]["retention"] = {{"keep", keep}, {"action", "Drop"}};
+    Apply(policy);
+    Start();
+    WaitUntilReady(space_);
+    return policy;
+  }
+
   std::string kubeconfig_;
 };
 
 // The annotation stays where it is, and the same slip is made a second time.
 TEST_F(ByHand, AConsentIsGoodOnce) {
-  database_->Sql(
-      "DROP TABLE points; CREATE TABLE points (ts timestamptz NOT NULL, v int); CREATE INDEX ON points (ts); "
-      "INSERT INTO points SELECT now() - interval '100 days', g FROM generate_series(1, 50) g");
-  SetSecret(space_, uri_);
-  json policy = Policy(space_);
-  policy["spec"]["partitioning"] = {{"state", "Disabled"}};
-  policy["spec"]["retention"] = {{"keep", "1y"}, {"action", "Drop"}};
-  Apply(policy);
-  Start();
-  WaitUntilReady(space_);
+  json policy = KeepRows("1y");
   const auto rows = [&] { return database_->Number("SELECT count(*) FROM points"); };
   const auto keep = [&](const char* time) {
     policy["spec"]["retention"]["keep"] = time;
@@ -85,16 +92,7 @@ TEST_F(ByHand, AConsentIsGoodOnce) {
 // Two slips within minutes: kubectl describe went on to offer the hash of the
 // first, which is good for nothing any more.
 TEST_F(ByHand, DescribesThePlanThatWaitsNow) {
-  database_->Sql(
-      "DROP TABLE points; CREATE TABLE points (ts timestamptz NOT NULL, v int); CREATE INDEX ON points (ts); "
-      "INSERT INTO points SELECT now() - interval '100 days', g FROM generate_series(1, 50) g");
-  SetSecret(space_, uri_);
-  json policy = Policy(space_);
-  policy["spec"]["partitioning"] = {{"state", "Disabled"}};
-  policy["spec"]["retention"] = {{"keep", "400d"}, {"action", "Drop"}};
-  Apply(policy);
-  Start();
-  WaitUntilReady(space_);
+  json policy = KeepRows("400d");
   std::string before;
   for (const char* keep : {"10d", "20d"}) {
     policy["spec"]["retention"]["keep"] = keep;

@@ -609,6 +609,23 @@ class Fuzz : public testing::Test {
                    victim);
   }
 
+  // For what is played by a script: the hours, and rows of one bucket that has settled.
+  void MakeOneRollup() {
+    Make(true);
+    policy_.rollups.resize(1);
+    version_ = static_cast<int>(database_->Number("SELECT current_setting('server_version_num')"));
+    EXPECT_EQ(TroubleWith(ConvergeOn(uri_, policy_, Then())), "");
+    consumer_states_["hourly"] = StateOf(policy_.rollups[0]);
+  }
+  static std::string RowSql(int id) {
+    std::string sql;
+    for (const char* table : {"points", "shadow"}) {
+      sql += std::string("INSERT INTO ") + table + " (id, device, ts, metrics) VALUES (" +
+             std::to_string(id) + ", 'd', '" + ToString(kStart - hours(2)) + "', '{\"a\": 1}'); ";
+    }
+    return sql;
+  }
+
   void Complain(const std::string& what) {
     ADD_FAILURE() << what;
     stop_ = true;
@@ -655,11 +672,7 @@ INSTANTIATE_TEST_SUITE_P(At, SlowConsumer, testing::Values("READ COMMITTED", "RE
 
 TEST_P(SlowConsumer, OverwritesNothingNewer) {
   const std::string isolation = GetParam();
-  Make(true);
-  policy_.rollups.resize(1);
-  version_ = static_cast<int>(database_->Number("SELECT current_setting('server_version_num')"));
-  ASSERT_EQ(TroubleWith(ConvergeOn(uri_, policy_, Then())), "");
-  consumer_states_["hourly"] = StateOf(policy_.rollups[0]);
+  MakeOneRollup();
   database_->Sql(
       "CREATE FUNCTION lull() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF "
       "current_setting('application_name') = "
@@ -673,14 +686,7 @@ TEST_P(SlowConsumer, OverwritesNothingNewer) {
     database_->Sql("CREATE TRIGGER lull BEFORE INSERT OR UPDATE OR DELETE ON " + table +
                    " EXECUTE FUNCTION lull()");
   }
-  const auto insert = [&](int id) {
-    const std::string row =
-        "(" + std::to_string(id) + ", 'd', '" + ToString(kStart - hours(2)) + "', '{\"a\": 1}')";
-    for (const char* table : {"points", "shadow"}) {
-      database_->Sql(std::string("INSERT INTO ") + table + " (id, device, ts, metrics) VALUES " + row);
-    }
-  };
-  insert(1);
+  database_->Sql(RowSql(1));
   database_->Sql("SELECT pg_advisory_lock(1)");
   bool slow_one_wrote = false;
   std::jthread slow([&] {
@@ -693,7 +699,7 @@ TEST_P(SlowConsumer, OverwritesNothingNewer) {
                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'slow' AND wait_event = "
                "'advisory'") == 1;
   }));
-  insert(2);
+  database_->Sql(RowSql(2));
   pqxx::connection quick(uri_);
   EXPECT_TRUE(Refresh(quick, isolation.c_str(), false));
   EXPECT_EQ(database_->Number("SELECT sample_count FROM points_hourly"), 2);
@@ -712,11 +718,8 @@ INSTANTIATE_TEST_SUITE_P(Planted, EarlyMark, testing::Bool());
 
 TEST_P(EarlyMark, StandsForNoLaterRow) {
   const bool planted = GetParam();
-  Make(true);
-  policy_.rollups.resize(1);
-  version_ = static_cast<int>(database_->Number("SELECT current_setting('server_version_num')"));
-  ASSERT_EQ(TroubleWith(ConvergeOn(uri_, policy_, Then())), "");
-  const std::string suffix = (consumer_states_["hourly"] = StateOf(policy_.rollups[0])).suffix;
+  MakeOneRollup();
+  const std::string suffix = consumer_states_["hourly"].suffix;
   if (planted) {
     database_->Sql("CREATE UNIQUE INDEX ON partition_controller.\"marks_" + suffix +
                    "\" (device, bucket_ts)");
@@ -730,17 +733,9 @@ TEST_P(EarlyMark, StandsForNoLaterRow) {
     ASSERT_GT(places, 0);
     database_->Sql(source);
   }
-  const auto row = [&](int id) {
-    std::string sql;
-    for (const char* table : {"points", "shadow"}) {
-      sql += std::string("INSERT INTO ") + table + " (id, device, ts, metrics) VALUES (" +
-             std::to_string(id) + ", 'd', '" + ToString(kStart - hours(2)) + "', '{\"a\": 1}'); ";
-    }
-    return sql;
-  };
-  database_->Sql(row(1));
+  database_->Sql(RowSql(1));
   LiveDatabase writer(uri_);
-  writer.Sql("BEGIN; " + row(2));
+  writer.Sql("BEGIN; " + RowSql(2));
   pqxx::connection consumer(uri_);
   EXPECT_TRUE(Refresh(consumer, "REPEATABLE READ", true));
   EXPECT_EQ(database_->Number("SELECT sample_count FROM points_hourly"), 1);
