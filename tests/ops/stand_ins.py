@@ -22,7 +22,6 @@ import parts
 
 PROJECT = "my-project"
 REGION = "europe-west3"
-CLUSTER = "edgewatch"
 INSTANCE = "telemetry"
 DOMAIN = PROJECT + ".iam.gserviceaccount.com"
 
@@ -33,8 +32,9 @@ class Refused(Exception):
 
 def state_of(path):
     if not os.path.exists(path):
-        return {"services": [], "repositories": [], "registries": [], "built": [], "pushed": [], "accounts": [],
-                "bindings": [], "users": []}
+        return {kind: [] for kind in (
+            "services", "clusters", "ranges", "peered", "instances", "databases", "repositories", "registries", "built",
+            "pushed", "accounts", "bindings", "users")}
     with open(path, encoding="utf-8") as file:
         return json.load(file)
 
@@ -48,8 +48,34 @@ def project(_):
     print(PROJECT)
 
 
-def credentials(_, cluster, region):
-    require((cluster, region) == (CLUSTER, REGION), f"there is no cluster {cluster} in {region}")
+def cluster_made(state, name, region):
+    require("container.googleapis.com" in state["services"], "the Kubernetes Engine API is not enabled")
+    state["clusters"].append([name, region])
+
+
+def addresses(state, name, network):
+    state["ranges"].append([name, network])
+
+
+def peering(state, ranges, network):
+    require("servicenetworking.googleapis.com" in state["services"], "the Service Networking API is not enabled")
+    require([ranges, network] in state["ranges"], f"the network {network} has no range {ranges}")
+    state["peered"].append(network)
+
+
+def instance_made(state, name, region, network):
+    require("sqladmin.googleapis.com" in state["services"], "the Cloud SQL Admin API is not enabled")
+    require(region == REGION and network in state["peered"], f"Cloud SQL has no addresses in the network {network}")
+    state["instances"].append(name)
+
+
+def database(state, name, instance):
+    require(instance in state["instances"], f"there is no instance {instance}")
+    state["databases"].append(name)
+
+
+def credentials(state, cluster, region):
+    require([cluster, region] in state["clusters"], f"there is no cluster {cluster} in {region}")
     shutil.copy(os.environ["STAND_IN_KUBECONFIG"], os.environ["KUBECONFIG"])
 
 
@@ -97,7 +123,7 @@ def bind(state, resource, member, role):
 
 
 def user(state, name, instance):
-    require(instance == INSTANCE, f"there is no instance {instance}")
+    require(instance in state["instances"], f"there is no instance {instance}")
     require(name + ".gserviceaccount.com" in state["accounts"], f"there is no service account of the user {name}")
     done = subprocess.run([parts.POSTGRES + "/psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d",
                            os.environ["STAND_IN_DATABASE"], "-c", f'CREATE ROLE "{name}" LOGIN'], check=False)
@@ -107,12 +133,21 @@ def user(state, name, instance):
 
 COMMANDS = [
     (r"gcloud config get-value project", project),
+    (r"gcloud container clusters create-auto (?P<name>\S+) --region (?P<region>\S+)", cluster_made),
+    (r"gcloud compute addresses create (?P<name>\S+) --global --purpose VPC_PEERING --prefix-length 16"
+     r" --network (?P<network>\S+)", addresses),
+    (r"gcloud services vpc-peerings connect --service servicenetworking.googleapis.com --ranges (?P<ranges>\S+)"
+     r" --network (?P<network>\S+)", peering),
+    (r"gcloud sql instances create (?P<name>\S+) --region (?P<region>\S+) --database-version POSTGRES_17"
+     r" --edition enterprise --tier db-custom-2-8192 --network projects/" + PROJECT +
+     r"/global/networks/(?P<network>\S+) --no-assign-ip --database-flags cloudsql.iam_authentication=on", instance_made),
+    (r"gcloud sql databases create (?P<name>\S+) --instance (?P<instance>\S+)", database),
     (r"gcloud container clusters get-credentials (?P<cluster>\S+) --region (?P<region>\S+)", credentials),
     (r"gcloud services enable (?P<names>[a-z. ]+)", services),
     (r"gcloud artifacts repositories create (?P<name>\S+) --repository-format docker --location (?P<region>\S+)",
      repository),
     (r"gcloud auth configure-docker (?P<registry>\S+) --quiet", login),
-    (r"docker build -t (?P<image>\S+) \.", build),
+    (r"docker build (?:--platform linux/amd64 )?-t (?P<image>\S+) \.", build),
     (r"docker push (?P<image>\S+)", push),
     (r"kind load docker-image (?P<image>\S+)", load),
     (r"gcloud iam service-accounts create (?P<name>\S+)", account),
