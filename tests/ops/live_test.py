@@ -77,6 +77,20 @@ SLOW = """
 CREATE TABLE slow (id bigint PRIMARY KEY, at timestamptz NOT NULL);
 INSERT INTO slow SELECT n, now() FROM generate_series(0, 100) AS n;
 """
+# An administrator forbids changes just after the fence.
+FROZEN = """
+CREATE TABLE frozen (id bigint, at timestamptz NOT NULL);
+INSERT INTO frozen SELECT n, now() FROM generate_series(0, 100) AS n;
+CREATE FUNCTION hold_changes() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF to_regclass('partition_controller.conversions') IS NOT NULL THEN
+    IF EXISTS (SELECT FROM partition_controller.conversions WHERE state = 'fenced') THEN
+      RAISE 'no changes to tables until Monday';
+    END IF;
+  END IF;
+END $$;
+CREATE EVENT TRIGGER hold_changes ON ddl_command_start WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION hold_changes();
+"""
 
 
 def policy(name, secret, table, column, more):
@@ -115,7 +129,7 @@ class Test:
     def start(self):
         world = self.world
         world.start_postgres()
-        for database in ("fleet", "neglected", "busy", "slow"):
+        for database in ("fleet", "neglected", "busy", "slow", "frozen"):
             world.sql(f"CREATE DATABASE {database}")
         world.sql(TABLES, "fleet")
         world.start_cluster()
@@ -126,7 +140,7 @@ class Test:
                            "-f", os.path.join(ROOT, "manifests/base/rbac.yaml")],
                           ["create", "namespace", "edgewatch"]):
             world.must_kubectl(arguments)
-        secrets = ["fleet", "neglected", "busy", "slow", "away"]
+        secrets = ["fleet", "neglected", "busy", "slow", "frozen", "away"]
         access = monitoring.read("manifests/namespace-access/secret-access.yaml")
         world.must_kubectl(["apply", "-f", "-"], access.replace("[edgewatch-db]", f"[{', '.join(secrets)}]"))
         for secret in secrets[:-1]:
@@ -307,6 +321,7 @@ class Test:
         world.sql(NEGLECTED, "neglected")
         world.sql(BUSY, "busy")
         world.sql(SLOW, "slow")
+        world.sql(FROZEN, "frozen")
         # Somebody reads a table for minutes, and has an old transaction on the other.
         for database, statement in (("busy", "LOCK TABLE busy IN ACCESS SHARE MODE; LOCK TABLE busy_default IN SHARE MODE"),
                                     ("slow", "INSERT INTO slow VALUES (-1, now())")):
@@ -322,6 +337,7 @@ class Test:
                 ("away", "away", "anything", {}),
                 ("busy", "busy", "busy", {"locks": {"timeout": "200ms"}}),
                 ("slow", "slow", "slow", {"partitioning": {"conversion": "Online", "uniqueness": "PerPartition"}}),
+                ("frozen", "frozen", "frozen", {"partitioning": {"conversion": "Online"}}),
                 ("invalid", "neglected", "neglected", {"partitioning": {"timeZone": "Mars/Olympus"}})):
             world.must_kubectl(["apply", "-f", "-"], policy(name, secret, table, "at", more))
         # A rollup whose policy only looks from now on, and a point of some hours ago.
@@ -343,6 +359,7 @@ class Test:
         self.raised("PartitionDatabaseUnread", policy="away")
         self.raised("PartitionPolicyInvalid")
         self.raised("PartitionConversionStuck", policy="slow")
+        self.raised("PartitionConversionFenceStanding", policy="frozen", severity="critical")
         self.raised("PartitionReconcileFailing")
         # Pauses grow up to five minutes; who asks for a look gets one at once.
         self.raised("PartitionLockContention", nudge=lambda: world.must_kubectl(
@@ -354,7 +371,7 @@ class Test:
             raise Failed(f"alerts about tables that are well: {healthy}")
         early = [labels for labels in alerts
                  if labels["alertname"] in ("PartitionControllerNoLeader", "PartitionControllerAbsent",
-                                            "PartitionConversionFenceStanding", "PartitionRollupMismatch")]
+                                            "PartitionRollupMismatch")]
         if early:
             raise Failed(f"alerts without a cause: {early}")
 
