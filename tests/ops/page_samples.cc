@@ -12,10 +12,14 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <stdexcept>
+#include <utility>
+#include <variant>
 
 #include "controller/status_pages.h"
 #include "crd/decode.h"
+#include "reconcilers/action.h"
 #include "reconcilers/catalog_json.h"
+#include "reconcilers/plan.h"
 #include "reconcilers/rollup_tables.h"
 #include "reconcilers/zone.h"
 #include "tests/support/page_sample.h"
@@ -44,19 +48,28 @@ class Samples {
     snapshot->policies[KeyOf(sample.policy)] = StateOf(sample, kNow);
   }
 
-  // A case of tests/golden, at its own time, told as of now.
-  void AddGolden(Snapshot* snapshot, const std::string& name) const {
+  // A case of tests/golden, and its own time.
+  std::pair<PageSample, Instant> Golden(const std::string& name) const {
     const Decoded decoded = DecodeYaml(ReadFile(golden_ / name / "policy.yaml"), name, {KnownZone});
-    PageSample sample{
-        decoded.policies.at(0),
-        CatalogFromJson(nlohmann::ordered_json::parse(ReadFile(golden_ / name / "catalog.json"))),
-        {}};
     std::string at = ReadFile(golden_ / name / "now");
     at.erase(at.find_last_not_of('\n') + 1);
-    PolicyState state = *StateOf(sample, *ParseInstant(at));
+    return {{decoded.policies.at(0),
+             CatalogFromJson(nlohmann::ordered_json::parse(ReadFile(golden_ / name / "catalog.json"))),
+             {}},
+            *ParseInstant(at)};
+  }
+
+  // Told as of now.
+  void AddAt(Snapshot* snapshot, const PageSample& sample, Instant at, const std::string& name) const {
+    PolicyState state = *StateOf(sample, at);
     state.last_run = kNow - std::chrono::seconds(12);
     state.next_run = kNow + std::chrono::seconds(48);
     snapshot->policies[{sample.policy.name_space, name}] = std::make_shared<const PolicyState>(state);
+  }
+
+  void AddGolden(Snapshot* snapshot, const std::string& name) const {
+    const auto [sample, at] = Golden(name);
+    AddAt(snapshot, sample, at, name);
   }
 
   static Snapshot Known() {
@@ -116,6 +129,12 @@ class Samples {
   Snapshot Converting() const {
     Snapshot snapshot = Known();
     AddGolden(&snapshot, "conversion");
+    auto [fenced, at] = Golden("conversion");
+    for (const Step& step : MakePlan(fenced.policy, fenced.catalog, {at, false}).steps) {
+      Apply(step.action, at, &*fenced.catalog.table);
+      if (std::holds_alternative<FenceConversion>(step.action)) break;
+    }
+    AddAt(&snapshot, fenced, at, "fenced");
     return snapshot;
   }
 

@@ -35,6 +35,9 @@ SAYS = {
 TABLES = {"fleet": {"table_1000", "short_1"},
           "hostile": {f"hostile-{n}" for n in (0, 1, 5, 7, 9, 10, 11)} | {"hostile_names", "by_hour", "unbounded"}}
 
+# What the page of a table must say, by policy.
+TABLE_SAYS = {"conversion": [" 0 %"], "fenced": [" 75 %"]}
+
 # What is done to a page that is well, and what the examination must then say.
 FAULTS = [
     ("document.querySelector('h1').style.color = '#999'", "contrast "),
@@ -135,7 +138,7 @@ class Test:
                 which = link.split("policy=")[1]
                 if chosen is None or which in chosen:
                     found = self.look(f"{name}-{which.replace('%2F', '+')}", link, screens=SOME if number else SCREENS)
-                    self.expect(link, found["text"], ["Conditions"])
+                    self.expect(link, found["text"], ["Conditions"] + TABLE_SAYS.get(which, []))
             if name == "fleet":
                 self.check_fleet(overview, port, links)
             if name == "hostile":
