@@ -28,6 +28,21 @@ std::vector<std::string> RollupSql::CreateSupport(const std::vector<std::string>
            "  END IF;\n  IF TG_OP <> 'INSERT' THEN\n" + insert("old_rows", "0") +
            "  END IF;\n  RETURN NULL;\nEND";
   }();
+  // While it was paused, a dimension may have become wider: a mark that does not
+  // hold it would fail writers.
+  const auto follow = [&](const std::string& table) {
+    std::string body = "BEGIN\n";
+    for (std::size_t i = 0; i < rollup_.dimensions.size(); ++i) {
+      const std::string& name = rollup_.dimensions[i];
+      body +=
+          "  IF (SELECT pg_catalog.format_type(a.atttypid, a.atttypmod) FROM pg_catalog.pg_attribute a "
+          "WHERE a.attrelid = " +
+          QuoteLiteral(table) + "::pg_catalog.regclass AND a.attname = " + QuoteLiteral(name) + ") <> " +
+          QuoteLiteral(types[i]) + " THEN\n    ALTER TABLE " + table + " ALTER COLUMN " + QuoteName(name) +
+          " TYPE " + types[i] + ";\n  END IF;\n";
+    }
+    return "DO " + DollarQuote(body + "END");
+  };
   return {
       "CREATE TABLE IF NOT EXISTS " + marks_ + " (" + columns +
           "bucket_ts timestamptz, points bigint NOT NULL, held boolean NOT NULL DEFAULT false)",
@@ -35,6 +50,8 @@ std::vector<std::string> RollupSql::CreateSupport(const std::vector<std::string>
           "bucket_ts timestamptz NOT NULL, metric_key text, source oid NOT NULL, n bigint NOT NULL, lo "
           "double "
           "precision, hi double precision, total numeric)",
+      follow(marks_),
+      follow(base_),
       "CREATE INDEX IF NOT EXISTS " + QuoteName("base_" + state_.suffix + "_idx") + " ON " + base_ +
           " (bucket_ts, " + Dims("") + ")",
       "CREATE OR REPLACE FUNCTION " + function_ +

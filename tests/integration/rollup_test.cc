@@ -859,6 +859,28 @@ TEST_F(RollupsOf, ADimensionIsRenamed) {
       "00:00+00', '{}' FROM devices LIMIT 1");
 }
 
+// As docs/rollups.md says: pause, drop the view, change, go on.
+TEST_F(RollupsOf, ADimensionIsMadeLonger) {
+  Make(TelemetryTable::kPartitioned, 300);
+  ASSERT_EQ(TroubleWith(Run()), "");
+  policy_.rollups[0].enabled = false;
+  ASSERT_EQ(TroubleWith(Run()), "");
+  database_->Sql(
+      "DROP VIEW telemetry_rollups_hourly_live; ALTER TABLE devices ALTER COLUMN device_id TYPE text; ALTER "
+      "TABLE telemetry_points ALTER COLUMN device_id TYPE text; ALTER TABLE telemetry_rollups_hourly ALTER "
+      "COLUMN device_id TYPE text");
+  policy_.rollups[0].enabled = true;
+  ASSERT_EQ(TroubleWith(Run()), "");
+  const std::string longer(600, 'd');
+  database_->Sql("INSERT INTO devices (device_id, display_name) VALUES (" + QuoteLiteral(longer) +
+                 ", 'd'); INSERT INTO telemetry_points (id, message_id, device_id, ts, metrics) VALUES ('x', "
+                 "'x', " +
+                 QuoteLiteral(longer) + ", '2026-07-10 00:00+00', '{\"x\": 1}')");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(Wrong(), 0);
+  EXPECT_EQ(WrongLive(), 0);
+}
+
 // Its rows pass no trigger, and PostgreSQL fails whoever writes to it.
 TEST_F(RollupsOf, AForeignTableIsAttached) {
   database_->Sql(
