@@ -274,12 +274,12 @@ void Ingesting(const Options& options, Report& report) {
 
 void RunRollup(const Options& options, Report& report) {
   RollUpADay(options, report);
-  const std::int64_t few = options.smoke ? 2'000 : 300'000;
+  const std::int64_t few = options.smoke ? 2'000 : options.full ? 1'000'000 : 300'000;
   const std::int64_t many = options.smoke ? 4'000 : options.full ? 30'000'000 : 3'000'000;
   const int rounds = options.smoke ? 1 : 5;
-  const double small = LateRefresh(few, 3, rounds, report);
-  const double large =
-      LateRefresh(many, static_cast<int>(std::min<std::int64_t>(300, 3 * many / few)), rounds, report);
+  // As dense as each other.
+  const double small = LateRefresh(few, 10, rounds, report);
+  const double large = LateRefresh(many, static_cast<int>(10 * many / few), rounds, report);
   report.Measure("1,000 late points in 50 buckets, of " + std::to_string(few), {small * 1e3}, "ms");
   report.Measure("the same, of " + std::to_string(many), {large * 1e3}, "ms");
   report.Budget("time, large / small", {large / small}, "", 1.5);
