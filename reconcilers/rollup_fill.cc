@@ -50,6 +50,10 @@ std::string RollupSql::NarrowGroups(const std::string& rows) const {
 // as may fit no double, is then done value by value.
 std::string RollupSql::WideGroups(const std::string& rows) const {
   const bool all = !rollup_.jsonb.empty() && rollup_.keys.empty();
+  // It keeps what a subquery computes from being computed again wherever it is
+  // used (PostgreSQL: is_simple_subquery()); OFFSET 0 does too, and keeps the scan
+  // from being parallel.
+  const std::string fenced = "(WITH \"pc.fence\" AS (SELECT) SELECT ";
   // "pc.x1": no dimension is called that.
   const auto each = [](const std::string& text, const char* between = ", ") {
     return "pg_catalog.string_agg(pg_catalog.format(" + QuoteLiteral(text) + ", u.i, u.k), " +
@@ -125,37 +129,53 @@ std::string RollupSql::WideGroups(const std::string& rows) const {
   const std::string generic = Groups("odd s CROSS JOIN LATERAL " + RowsIn(table_, Next("s.bucket_ts")) +
                                          " LEFT JOIN " + Values() + " ON true",
                                      "s.bucket_ts");
-  text += "      SELECT " + DollarQuote("WITH wide AS MATERIALIZED (SELECT w.*, w.\"pc.odd\" OR ") + " || " +
-          each(strange, " OR ") + " || " +
-          DollarQuote(" AS \"pc.strange\" FROM (SELECT " + Dims("v.") +
-                      ", v.bucket_ts, coalesce(pg_catalog.bool_or(v.\"pc.odd\"), false) AS \"pc.odd\", ") +
-          " || " + each(sums) + " || " +
-          DollarQuote(" FROM (SELECT " + Dims("x.") + ", x.bucket_ts, coalesce(") + " || " + strayed +
-          " || ', false)' || " + silent(speaks) + " || " + DollarQuote(" AS \"pc.odd\", ") + " || " +
-          each(number) + " || " +
-          DollarQuote(" FROM (SELECT " + Dims("o.") + ", o.bucket_ts, o.document AS \"pc.document\", ") +
-          " || " + each("o.document -> %2$L AS \"pc.x%1$s\"") + " || " +
-          silent(", o.document -> %2$L AS \"pc.y%1$s\"") + " || " +
-          DollarQuote(" FROM (SELECT " + Dims("r.") + ", r.bucket_ts, " + object + " FROM " + rows +
-                      " OFFSET 0) o OFFSET 0) x OFFSET 0) v GROUP BY " + Dims("v.") +
-                      ", v.bucket_ts) w), odd AS MATERIALIZED (SELECT " + Dims("") +
-                      ", bucket_ts FROM wide WHERE \"pc.strange\"), groups AS MATERIALIZED (SELECT " +
-                      Dims("w.") + ", w.bucket_ts, u.metric_key, u.n, " + AsDouble("u.lo") + " AS lo, " +
-                      AsDouble("u.hi") +
-                      " AS hi, u.total, 0::bigint AS skipped FROM wide w CROSS JOIN LATERAL (VALUES ") +
-          " || " + each(line) + " || " +
-          DollarQuote(") u (metric_key, n, lo, hi, total) WHERE NOT w.\"pc.strange\" UNION ALL " + generic) +
-          " INTO wide FROM pg_catalog.unnest(names) WITH ORDINALITY AS u (k, i);\n    END IF;\n";
+  text +=
+      "      SELECT " + DollarQuote("WITH wide AS MATERIALIZED (SELECT w.*, w.\"pc.odd\" OR ") + " || " +
+      each(strange, " OR ") + " || " +
+      DollarQuote(" AS \"pc.strange\" FROM (SELECT " + Dims("v.") +
+                  ", v.bucket_ts, coalesce(pg_catalog.bool_or(v.\"pc.odd\"), false) AS \"pc.odd\", ") +
+      " || " + each(sums) + " || " +
+      DollarQuote(" FROM " + fenced + Dims("x.") + ", x.bucket_ts, coalesce(") + " || " + strayed +
+      " || ', false)' || " + silent(speaks) + " || " + DollarQuote(" AS \"pc.odd\", ") + " || " +
+      each(number) + " || " +
+      DollarQuote(" FROM " + fenced + Dims("o.") + ", o.bucket_ts, o.document AS \"pc.document\", ") +
+      " || " + each("o.document -> %2$L AS \"pc.x%1$s\"") + " || " +
+      silent(", o.document -> %2$L AS \"pc.y%1$s\"") + " || " +
+      DollarQuote(" FROM " + fenced + Dims("r.") + ", r.bucket_ts, " + object + " FROM " + rows +
+                  ") o) x) v GROUP BY " + Dims("v.") + ", v.bucket_ts) w), odd AS MATERIALIZED (SELECT " +
+                  Dims("") + ", bucket_ts FROM wide WHERE \"pc.strange\"), groups AS MATERIALIZED (SELECT " +
+                  Dims("w.") + ", w.bucket_ts, u.metric_key, u.n, " + AsDouble("u.lo") + " AS lo, " +
+                  AsDouble("u.hi") +
+                  " AS hi, u.total, 0::bigint AS skipped FROM wide w CROSS JOIN LATERAL (VALUES ") +
+      " || " + each(line) + " || " +
+      DollarQuote(") u (metric_key, n, lo, hi, total) WHERE NOT w.\"pc.strange\" UNION ALL " + generic) +
+      " INTO wide FROM pg_catalog.unnest(names) WITH ORDINALITY AS u (k, i);\n    END IF;\n";
   return text;
 }
 
-std::string RollupSql::ExecuteOnGroups(const std::string& rest) const {
+std::string RollupSql::GroupVariables() const {
+  return "  wide text;\n  names text[];\n  silent text[];\n  odd boolean;\n  totals " + base_ +
+         "[];\n  skipped bigint;\n";
+}
+
+// PL/pgSQL that leaves in `totals` the groups of the rows from `low` to before
+// `upto`, and in `skipped` how many values were no numbers that fit.
+//
+// A statement that writes is never carried out in parallel (PostgreSQL manual,
+// 15.2), one that only reads is: so the groups, which are few, are taken first.
+std::string RollupSql::FindGroups() const {
   const std::string rows = RowsOf("$1", "$2");
-  if (fed()) return "    EXECUTE " + DollarQuote(NarrowGroups(rows)) + " || " + DollarQuote(rest);
+  const std::string groups = DollarQuote(NarrowGroups(rows));
+  const std::string totals =
+      DollarQuote(") SELECT pg_catalog.array_agg(ROW(" + Dims("g.") +
+                  ", g.bucket_ts, g.metric_key, 0, g.n, g.lo, g.hi, g.total)::" + base_ +
+                  "), coalesce(pg_catalog.sum(g.skipped), 0) FROM groups g") +
+      " INTO totals, skipped USING low, upto;\n";
+  if (fed()) return "    EXECUTE " + groups + " || " + totals;
   // The planner takes wide rows for a reason to sort them all; there are few groups.
   return WideGroups(rows) +
          "    PERFORM pg_catalog.set_config('enable_sort', 'off', true);\n    EXECUTE coalesce(wide, " +
-         DollarQuote(NarrowGroups(rows)) + ") || " + DollarQuote(rest);
+         groups + ") || " + totals;
 }
 
 // PL/pgSQL that raises `low` to where the span of partitions that holds the
@@ -190,8 +210,8 @@ std::vector<std::string> RollupSql::Fill(const std::vector<Range>& partitions,
                              ", CASE WHEN NOT pg_catalog.isfinite(gone) OR " + Bucket("gone") +
                              " = gone THEN gone ELSE " + Next(Bucket("gone")) + " END)";
   const std::string statement =
-      "), there AS MATERIALIZED (SELECT " + Dims("") +
-      ", bucket_ts, pg_catalog.bool_or(raw) AS raw FROM (SELECT " + Dims("") +
+      "WITH groups AS MATERIALIZED (SELECT * FROM pg_catalog.unnest($5)), there AS MATERIALIZED (SELECT " +
+      Dims("") + ", bucket_ts, pg_catalog.bool_or(raw) AS raw FROM (SELECT " + Dims("") +
       ", bucket_ts, true AS raw FROM groups UNION ALL SELECT " + Dims("t.") + ", t.bucket_ts, false FROM " +
       target_ +
       " t WHERE t.bucket_ts OPERATOR(pg_catalog.>=) $1 AND t.bucket_ts OPERATOR(pg_catalog.<) $2) x GROUP "
@@ -204,8 +224,7 @@ std::vector<std::string> RollupSql::Fill(const std::vector<Range>& partitions,
       " AND (f.raw OR f.has_base OR f.sealer IS NOT NULL OR $3 OR $4 OR NOT " +
       Deserted("f.bucket_ts", partitions) + "))" + Tail(false) +
       ", noted AS (UPDATE partition_controller.rollups SET skipped_values = skipped_values "
-      "OPERATOR(pg_catalog.+) (SELECT coalesce(pg_catalog.sum(skipped), 0)::bigint FROM groups) WHERE suffix "
-      "OPERATOR(pg_catalog.=) " +
+      "OPERATOR(pg_catalog.+) $6 WHERE suffix OPERATOR(pg_catalog.=) " +
       Suffix() + ") SELECT pg_catalog.count(*) FROM groups";
   const std::string where = " WHERE suffix OPERATOR(pg_catalog.=) " + Suffix() + ";\n";
   const std::string newest = "SELECT pg_catalog.max(r." + time_ + ") INTO newest FROM " + table_ +
@@ -227,10 +246,10 @@ std::vector<std::string> RollupSql::Fill(const std::vector<Range>& partitions,
   const std::string body =
       "DECLARE\n  upto timestamptz;\n  low timestamptz;\n  gone timestamptz;\n  newest timestamptz;\n  step "
       "interval;\n "
-      " adopts boolean;\n  emptied boolean;\n  made bigint := 0;\n  wide text;\n  names text[];\n  silent "
-      "text[];\n  odd "
-      "boolean;\n  first boolean;\n  began timestamptz := "
-      "pg_catalog.clock_timestamp();\nBEGIN\n  "
+      " adopts boolean;\n  emptied boolean;\n  made bigint := 0;\n  first boolean;\n  began timestamptz := "
+      "pg_catalog.clock_timestamp();\n" +
+      GroupVariables() +
+      "BEGIN\n  "
       "SELECT filled_from, fill_step, adopting, truncated, gone_before INTO STRICT upto, step, adopts, "
       "emptied, "
       "gone FROM partition_controller.rollups" +
@@ -240,8 +259,10 @@ std::vector<std::string> RollupSql::Fill(const std::vector<Range>& partitions,
       where + "  END IF;\n  first := upto = 'infinity';\n" + skip_future + "  " + newest +
       "  IF newest IS NOT NULL THEN\n    low := greatest(low, " +
       Bucket("greatest(newest - step, " + std::string(kFirstTime) + ")") + ");\n" + WithinSpan() +
-      "  END IF;\n" + mark_future + "  IF upto > low THEN\n" + ExecuteOnGroups(statement) +
-      " INTO made USING low, upto, adopts, emptied;\n  END IF;\n  UPDATE partition_controller.rollups SET "
+      "  END IF;\n" + mark_future + "  IF upto > low THEN\n" + FindGroups() + "    EXECUTE " +
+      DollarQuote(statement) +
+      " INTO made USING low, upto, adopts, emptied, totals, skipped;\n  END IF;\n  UPDATE "
+      "partition_controller.rollups SET "
       "filled_from = CASE WHEN newest IS NULL THEN '-infinity' ELSE low END, adopting = adopting AND newest "
       "IS "
       "NOT NULL, truncated = truncated AND newest IS NOT NULL, filled_down_to = CASE WHEN newest IS NULL "
@@ -274,7 +295,7 @@ std::vector<std::string> RollupSql::Prove(const ProveRollup& a) const {
   // A bucket that is marked will be computed again; of one that is sealed nothing
   // is left to compare.
   const std::string statement =
-      "), wanted AS (SELECT " + keyed +
+      "WITH groups AS MATERIALIZED (SELECT * FROM pg_catalog.unnest($3)), wanted AS (SELECT " + keyed +
       ", pg_catalog.sum(n)::bigint AS n, pg_catalog.min(lo) AS lo, pg_catalog.max(hi) AS hi, "
       "pg_catalog.sum(total) AS "
       "total FROM (SELECT " +
@@ -303,10 +324,11 @@ std::vector<std::string> RollupSql::Prove(const ProveRollup& a) const {
       "coalesce(pg_catalog.sum(total), 0) FROM wanted";
   const std::string body =
       "DECLARE\n  upto timestamptz;\n  low timestamptz := " + first +
-      ";\n  newest timestamptz;\n  step interval;\n  wide text;\n  names text[];\n  silent text[];\n  odd "
-      "boolean;\n  wrong "
-      "bigint := "
-      "0;\n  counted bigint := 0;\n  held bigint := 0;\n  summed numeric := 0;\nBEGIN\n  INSERT INTO "
+      ";\n  newest timestamptz;\n  step interval;\n  wrong bigint := 0;\n  counted bigint := 0;\n  held "
+      "bigint := 0;\n  "
+      "summed numeric := 0;\n" +
+      GroupVariables() +
+      "BEGIN\n  INSERT INTO "
       "partition_controller.proofs (suffix, partition_oid, partition_name) VALUES (" +
       Suffix() + ", " + std::to_string(partition.oid) + ", " + QuoteLiteral(leaf) +
       ") ON CONFLICT (suffix, partition_oid) DO UPDATE SET down_to = 'infinity', groups = 0, points = 0, "
@@ -322,9 +344,9 @@ std::vector<std::string> RollupSql::Prove(const ProveRollup& a) const {
       "  SELECT pg_catalog.max(r." + time_ + ") INTO newest FROM ONLY " + leaf + " r WHERE r." + time_ +
       " < least(upto, " + kLastTime + ") AND r." + time_ + " >= " + kFirstTime +
       ";\n  IF newest IS NOT NULL THEN\n    low := greatest(low, " +
-      Bucket("greatest(newest - step, " + std::string(kFirstTime) + ")") + ");\n  END IF;\n" +
-      ExecuteOnGroups(statement) +
-      " INTO wrong, counted, held, summed USING low, upto;\n  UPDATE partition_controller.proofs SET "
+      Bucket("greatest(newest - step, " + std::string(kFirstTime) + ")") + ");\n  END IF;\n" + FindGroups() +
+      "    EXECUTE " + DollarQuote(statement) +
+      " INTO wrong, counted, held, summed USING low, upto, totals;\n  UPDATE partition_controller.proofs SET "
       "mismatches = "
       "mismatches + wrong" +
       which +

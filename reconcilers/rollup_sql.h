@@ -132,9 +132,8 @@ class RollupSql {
   std::string RowsOf(const std::string& low, const std::string& upto) const;
   std::string NarrowGroups(const std::string& rows) const;
   std::string WideGroups(const std::string& rows) const;
-  // PL/pgSQL: EXECUTE of a statement that goes on after the CTE `groups` of the
-  // rows from $1 to before $2; uses the variables wide, names, odd, low and upto.
-  std::string ExecuteOnGroups(const std::string& rest) const;
+  std::string GroupVariables() const;
+  std::string FindGroups() const;
   std::string WithinSpan() const;
   std::string Deserted(const std::string& bucket, const std::vector<Range>& partitions) const;
   std::string Touches(const Range& range) const;
