@@ -87,7 +87,13 @@ class Reader {
     const std::string pending = examined_.server.version >= 140'000 ? "i.inhdetachpending" : "false";
     const Result found = session_.Query(
         "SELECT i.inhparent, c.oid, n.nspname, c.relname, c.relkind, " + pending +
-        ", pg_catalog.pg_get_expr(c.relpartbound, c.oid), c.reltuples FROM pg_catalog.pg_inherits i JOIN "
+        ", pg_catalog.pg_get_expr(c.relpartbound, c.oid), EXISTS (SELECT FROM pg_catalog.pg_index x JOIN "
+        "pg_catalog.pg_class xc ON xc.oid = x.indexrelid JOIN pg_catalog.pg_am m ON m.oid = xc.relam JOIN "
+        "pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = x.indkey[0] JOIN "
+        "pg_catalog.pg_attribute k ON k.attrelid = i.inhparent AND k.attnum = t.partattrs[0] WHERE "
+        "x.indrelid "
+        "= c.oid AND x.indisvalid AND x.indpred IS NULL AND x.indnatts = 1 AND m.amname = 'btree' AND NOT "
+        "x.indisunique AND a.attname = k.attname) FROM pg_catalog.pg_inherits i JOIN "
         "pg_catalog.pg_class c ON c.oid = i.inhrelid JOIN pg_catalog.pg_namespace n ON n.oid = "
         "c.relnamespace JOIN pg_catalog.pg_partitioned_table t ON t.partrelid = i.inhparent WHERE c.relkind "
         "IN ('r', 'p', 'f')");
@@ -101,6 +107,7 @@ class Reader {
       partition.kind = PartitionKind(row[4]);
       partition.detach_pending = Flag(row[5]);
       partition.bounds = Text(row[6]);
+      if (Flag(row[7])) table->indexed.push_back(partition.oid);
       const std::optional<ParsedBounds> bounds = ParseBounds(partition.bounds);
       if (bounds && bounds->is_default) {
         table->default_partition = partition;
@@ -166,8 +173,11 @@ class Reader {
         if (ExaminedTable* table = TableOf(oid)) table->kept_by = Text(row[1]);
         if (Flag(row[2])) continue;
         examined_.orphans.push_back(
-            {Orphan::Kind::kTable, oid, QuoteName(Text(row[3]), Text(row[4])), Text(row[1]),
-             "DELETE FROM partition_controller.tables WHERE table_oid = " + std::to_string(oid) + ";"});
+            {Orphan::Kind::kTable,
+             oid,
+             QuoteName(Text(row[3]), Text(row[4])),
+             Text(row[1]),
+             {"DELETE FROM partition_controller.tables WHERE table_oid = " + std::to_string(oid) + ";"}});
       }
       const Result detached = session_.Query(
           "SELECT p.partition_oid, n.nspname, c.relname FROM partition_controller.partitions p JOIN "
@@ -176,11 +186,13 @@ class Reader {
           "t.oid = p.table_oid) ORDER BY p.partition_oid");
       for (const Row& row : detached.rows) {
         const std::string name = QuoteName(Text(row[1]), Text(row[2]));
-        examined_.orphans.push_back({Orphan::Kind::kDetached, ToOid(row[0]), name, "",
-                                     "DROP TABLE " + name +
-                                         ";\nDELETE FROM partition_controller.partitions WHERE "
-                                         "partition_oid = " +
-                                         std::to_string(ToOid(row[0])) + ";"});
+        examined_.orphans.push_back({Orphan::Kind::kDetached,
+                                     ToOid(row[0]),
+                                     name,
+                                     "",
+                                     {"DROP TABLE " + name + ";",
+                                      "DELETE FROM partition_controller.partitions WHERE partition_oid = " +
+                                          std::to_string(ToOid(row[0])) + ";"}});
       }
       const Result triggers = session_.Query(
           "SELECT c.oid, n.nspname, c.relname, g.tgname FROM pg_catalog.pg_trigger g JOIN "
@@ -193,8 +205,11 @@ class Reader {
           "AND c.relispartition) ORDER BY c.oid, g.tgname");
       for (const Row& row : triggers.rows) {
         const std::string name = QuoteName(Text(row[1]), Text(row[2]));
-        examined_.orphans.push_back({Orphan::Kind::kTrigger, ToOid(row[0]), name, "",
-                                     "DROP TRIGGER " + QuoteName(Text(row[3])) + " ON " + name + ";"});
+        examined_.orphans.push_back({Orphan::Kind::kTrigger,
+                                     ToOid(row[0]),
+                                     name,
+                                     "",
+                                     {"DROP TRIGGER " + QuoteName(Text(row[3])) + " ON " + name + ";"}});
       }
     });
   }

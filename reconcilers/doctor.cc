@@ -110,9 +110,15 @@ class Doctor {
     return found == policies_.end() ? nullptr : &*found;
   }
 
-  void Add(std::string code, Severity severity, std::string what, std::string why, std::string remedy) {
-    findings_.push_back(
-        {std::move(code), severity, name_, std::move(what), std::move(why), std::move(remedy)});
+  void Add(std::string code, Severity severity, std::string what, std::string why, std::string advice) {
+    Add(std::move(code), severity, std::move(what), std::move(why), std::vector<std::string>(),
+        std::move(advice));
+  }
+
+  void Add(std::string code, Severity severity, std::string what, std::string why,
+           std::vector<std::string> sql, std::string advice) {
+    findings_.push_back({std::move(code), severity, name_, std::move(what), std::move(why), std::move(sql),
+                         std::move(advice)});
   }
 
   // What the controller itself would refuse to do, in its words.
@@ -122,8 +128,15 @@ class Doctor {
       Add(refusal.code, refusal.stops_everything ? Severity::kError : Severity::kWarning, refusal.message,
           refusal.stops_everything ? "the controller does nothing to the table until this is mended"
                                    : "nothing is removed from the table until this is mended",
-          refusal.remedy);
+          refusal.sql, Words(refusal));
     }
+  }
+
+  // What its remedy says after the SQL.
+  static std::string Words(const Refusal& refusal) {
+    std::size_t sql = 0;
+    for (const std::string& statement : refusal.sql) sql += statement.size() + 1;
+    return refusal.remedy.substr(std::min(sql, refusal.remedy.size()));
   }
 
   // The clock on the axis of the table's key.
@@ -266,26 +279,29 @@ class Doctor {
           "a DETACH PARTITION ... CONCURRENTLY of " + name + " was left half done",
           "its rows are out of sight, inserts into its range fail, and no other partition can be detached "
           "meanwhile",
-          "ALTER TABLE " + name_ + " DETACH PARTITION " + name + " FINALIZE;");
+          {"ALTER TABLE " + name_ + " DETACH PARTITION " + name + " FINALIZE;"}, "");
     }
   }
 
   void Index() {
     if (table_->has_time_index) return;
     const std::string column = QuoteName(table_->key_column);
-    std::string remedy =
-        "CREATE INDEX ON ONLY " + name_ + " (" + column + ");  -- call it PARENT_INDEX below";
-    for (const Partition& partition : table_->partitions) {
-      if (partition.kind != Partition::Kind::kTable) continue;
-      remedy += "\nCREATE INDEX CONCURRENTLY ON " + QuoteName(partition.schema, partition.name) + " (" +
-                column + ");  -- then ALTER INDEX PARENT_INDEX ATTACH PARTITION it";
-      if (remedy.size() > 4'000) {
-        remedy += "\n-- and so on for the other partitions";
-        break;
-      }
-    }
+    std::vector<std::string> sql;
+    const auto build = [&](const Partition& partition) {
+      const bool there =
+          std::find(table_->indexed.begin(), table_->indexed.end(), partition.oid) != table_->indexed.end();
+      if (partition.kind != Partition::Kind::kTable || there) return;
+      sql.push_back("CREATE INDEX CONCURRENTLY ON " + QuoteName(partition.schema, partition.name) + " (" +
+                    column + ");");
+    };
+    for (const Partition& partition : table_->partitions) build(partition);
+    if (table_->default_partition) build(*table_->default_partition);
+    sql.push_back("CREATE INDEX ON " + name_ + " (" + column + ");");
     Add("TimeIndexMissing", Severity::kWarning, "no index of it is led by the time column " + column,
-        "queries for a short time read whole partitions, and row deletes read the whole table", remedy);
+        "queries for a short time read whole partitions, and row deletes read the whole table", sql,
+        "each by itself, outside a transaction: the last one takes over the indexes of the partitions, "
+        "builds "
+        "none anew, and blocks writers for a moment only");
   }
 
   void Triggers() {
@@ -300,7 +316,7 @@ class Doctor {
               (trigger.extension.empty() ? " makes or chooses partitions"
                                          : " belongs to extension " + trigger.extension),
           "another tool's leftover routes rows, or makes partitions in an INSERT, under its locks",
-          "DROP TRIGGER " + QuoteName(trigger.name) + " ON " + on + ";");
+          {"DROP TRIGGER " + QuoteName(trigger.name) + " ON " + on + ";"}, "");
     }
   }
 
@@ -310,8 +326,9 @@ class Doctor {
       Add("PartmanAtWork", Severity::kWarning,
           "pg_partman's maintenance looks after it (" + row.config + ", every " + row.interval + ")",
           "two tools make and drop its partitions: what one detaches the other may drop",
-          "UPDATE " + row.config + " SET automatic_maintenance = 'off' WHERE parent_table = " +
-              Text(row.schema + "." + row.name) + ";");
+          {"UPDATE " + row.config + " SET automatic_maintenance = 'off' WHERE parent_table = " +
+           Text(row.schema + "." + row.name) + ";"},
+          "");
     }
   }
 
@@ -322,7 +339,7 @@ class Doctor {
   }
 
   std::string Reset() const {
-    return "\nThen SELECT pg_stat_statements_reset(); so that it is not reported again" +
+    return " Then SELECT pg_stat_statements_reset(); so that it is not reported again" +
            (examined_.statements_since.empty() ? "" : " (last reset " + examined_.statements_since + ")") +
            ".";
   }
@@ -413,7 +430,7 @@ class Doctor {
               "): " + MaskLiterals(job.command, kShownQuery),
           partman ? "pg_partman's maintenance goes on for each table in part_config"
                   : "it makes, detaches or empties partitions behind the controller's back",
-          "SELECT cron.unschedule(" + std::to_string(job.id) + ");");
+          {"SELECT cron.unschedule(" + std::to_string(job.id) + ");"}, "");
     }
   }
 
@@ -425,15 +442,15 @@ class Doctor {
         Add("OrphanedRecord", Severity::kInfo,
             "the bookkeeping has a table that is gone: oid " + std::to_string(orphan.oid) + policy,
             "it is only clutter, unless the table was replaced: then the policy asks for consent first",
-            orphan.remedy);
+            orphan.sql, "");
       } else if (orphan.kind == Orphan::Kind::kDetached) {
         Add("OrphanedPartition", Severity::kWarning,
             "it was detached from a table that is gone, and nobody will drop it" + policy,
-            "it takes room on disk for ever", orphan.remedy);
+            "it takes room on disk for ever", orphan.sql, "");
       } else {
         Add("OrphanedTrigger", Severity::kError,
             "a trigger of the controller is on a table that no policy looks after",
-            "it diverts rows, or slows each write down, for nobody", orphan.remedy);
+            "it diverts rows, or slows each write down, for nobody", orphan.sql, "");
       }
     }
   }
@@ -494,7 +511,8 @@ std::string FindingsText(const std::vector<Finding>& findings, bool colour) {
     text += colour ? "\x1b[1m" + Printable(title) + "\x1b[0m\n" : Printable(title) + "\n";
     field("what:", finding.what);
     field("why:", finding.why);
-    field("remedy:", finding.remedy);
+    for (std::size_t i = 0; i < finding.sql.size(); ++i) field(i == 0 ? "sql:" : "", finding.sql[i]);
+    if (!finding.advice.empty()) field("advice:", finding.advice);
   }
   return text;
 }
@@ -502,12 +520,15 @@ std::string FindingsText(const std::vector<Finding>& findings, bool colour) {
 nlohmann::ordered_json FindingsJson(const std::vector<Finding>& findings) {
   nlohmann::ordered_json array = nlohmann::ordered_json::array();
   for (const Finding& finding : findings) {
+    nlohmann::ordered_json sql = nlohmann::ordered_json::array();
+    for (const std::string& statement : finding.sql) sql.push_back(Utf8(statement));
     array.push_back({{"code", finding.code},
                      {"severity", ToString(finding.severity)},
                      {"table", Utf8(finding.table)},
                      {"what", Utf8(finding.what)},
                      {"why", Utf8(finding.why)},
-                     {"remedy", Utf8(finding.remedy)}});
+                     {"sql", sql},
+                     {"advice", Utf8(finding.advice)}});
   }
   return array;
 }

@@ -35,6 +35,7 @@ struct ExaminedTable {
   std::string key_column;
   std::string key_type;  // as format_type prints it
   bool has_time_index = false;
+  std::vector<Oid> indexed;  // the partitions that have such an index, whether the table has one or not
   std::vector<Partition> partitions;  // without the default, ordered by range
   std::optional<Partition> default_partition;
   // Of the default partition, counted up to kMostCounted; -1: somebody has it
@@ -93,7 +94,7 @@ struct Orphan {
   Oid oid = 0;
   std::string name;    // quoted
   std::string policy;  // "NAMESPACE/NAME", if known
-  std::string remedy;  // the SQL
+  std::vector<std::string> sql;
   bool operator==(const Orphan&) const = default;
 };
 
@@ -122,8 +123,9 @@ struct Finding {
   Severity severity = Severity::kWarning;
   std::string table;  // quoted; empty: the database's
   std::string what;
-  std::string why;     // it matters
-  std::string remedy;  // SQL or a command; may have several lines
+  std::string why;               // it matters
+  std::vector<std::string> sql;  // what mends it: statements that run as they stand, one after the other
+  std::string advice;            // in words: what mends it if there is no SQL, or what else to know or to do
   bool operator==(const Finding&) const = default;
 };
 

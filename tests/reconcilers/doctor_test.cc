@@ -115,6 +115,37 @@ TEST(Doctor, TheWorstComesFirst) {
   EXPECT_THAT(CodesOf(examined), ElementsAre("DetachPending", "TimeIndexMissing", "NoPolicy"));
 }
 
+TEST(Doctor, StatementsStandByThemselvesAndWordsBesideThem) {
+  Examined examined = Healthy();
+  examined.tables[0].has_time_index = false;
+  examined.tables[0].indexed = {examined.tables[0].partitions[0].oid = 10};
+  examined.tables[0].partitions.pop_back();
+  const std::vector<Finding> findings = Examine(examined, {});
+  ASSERT_THAT(findings, testing::SizeIs(2));
+  EXPECT_THAT(findings[1].sql, ElementsAre("CREATE INDEX CONCURRENTLY ON \"public\".\"points_11\" (\"ts\");",
+                                           "CREATE INDEX ON \"public\".\"points\" (\"ts\");"));
+  EXPECT_THAT(FindingsText(findings, false),
+              HasSubstr("\n  sql:     CREATE INDEX CONCURRENTLY ON \"public\".\"points_11\" (\"ts\");\n"
+                        "           CREATE INDEX ON \"public\".\"points\" (\"ts\");\n  advice:  each by"));
+}
+
+// A remedy that offers two ways, or says more than its SQL.
+TEST(Doctor, ARefusalsWordsAreNoSql) {
+  ExaminedPolicy one;
+  one.policy.table = {"public", "points"};
+  one.plan.refusals = {{"A", "m", "GRANT a TO b; or else", true, {"GRANT a TO b;"}},
+                       {"B", "m", "ONE; TWO;", true, {"ONE;", "TWO;"}},
+                       {"C", "m", "wait", true, {}}};
+  const std::vector<Finding> findings = Examine({}, {one});
+  ASSERT_THAT(findings, testing::SizeIs(3));
+  EXPECT_THAT(findings[0].sql, ElementsAre("GRANT a TO b;"));
+  EXPECT_EQ(findings[0].advice, "or else");
+  EXPECT_THAT(findings[1].sql, ElementsAre("ONE;", "TWO;"));
+  EXPECT_EQ(findings[1].advice, "");
+  EXPECT_THAT(findings[2].sql, IsEmpty());
+  EXPECT_EQ(findings[2].advice, "wait");
+}
+
 TEST(Doctor, ControlCharactersDoNotReachTheTerminal) {
   Examined examined = Healthy();
   examined.tables[0].name = "po\x1b[2Jints";
