@@ -12,8 +12,8 @@
 namespace partition_controller {
 namespace {
 
-// More statements than these say nothing new.
-constexpr int kMostStatements = 2'000;
+// Twice as many as pg_stat_statements keeps by default; a job's DDL is among the cheapest.
+constexpr int kMostStatements = 10'000;
 
 class Reader {
  public:
@@ -66,7 +66,9 @@ class Reader {
     const Result found = session_.Query(
         "SELECT c.oid, n.nspname, c.relname, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), "
         "EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred "
-        "IS NULL AND i.indkey[0] = a.attnum) "
+        "IS NULL AND i.indkey[0] = a.attnum), NOT EXISTS (SELECT FROM pg_catalog.pg_class o WHERE o.relname "
+        "= "
+        "c.relname AND o.relkind IN ('r', 'p', 'v', 'm', 'f') AND o.oid <> c.oid) "
         "FROM pg_catalog.pg_partitioned_table t JOIN pg_catalog.pg_class c ON c.oid = t.partrelid JOIN "
         "pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_attribute a ON a.attrelid = "
         "c.oid AND a.attnum = t.partattrs[0] WHERE t.partstrat = 'r' AND t.partnatts = 1 AND a.atttypid IN "
@@ -80,6 +82,7 @@ class Reader {
       table.key_column = Text(row[3]);
       table.key_type = Text(row[4]);
       table.has_time_index = Flag(row[5]);
+      table.only_of_its_name = Flag(row[6]);
     }
   }
 

@@ -7,6 +7,7 @@
 #include "crd/text.h"
 #include "reconcilers/bounds.h"
 #include "reconcilers/calendar.h"
+#include "reconcilers/doctor_statements.h"
 #include "reconcilers/explaining.h"
 #include "reconcilers/quote.h"
 #include "reconcilers/zone.h"
@@ -16,47 +17,15 @@ namespace {
 
 using Severity = Finding::Severity;
 
-constexpr std::size_t kShownQuery = 160;  // bytes
-
-bool IsWordCharacter(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
-
-// Lower case, white space folded, double quotes gone, so that
-// `"public"."points"` and `public.points` are the same.
+// Lower case, white space folded.
 std::string Folded(std::string_view sql) {
   std::string folded;
   for (const char c : sql) {
-    if (c == '"') continue;
     const bool blank = std::isspace(static_cast<unsigned char>(c)) != 0;
     if (blank && (folded.empty() || folded.back() == ' ')) continue;
     folded += blank ? ' ' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   }
   return folded;
-}
-
-// Where `word` stands in `text` as a word of its own, from `from` on.
-std::size_t FindWord(std::string_view text, std::string_view word, std::size_t from = 0) {
-  for (std::size_t at = text.find(word, from); at != std::string_view::npos; at = text.find(word, at + 1)) {
-    const bool begins = at == 0 || !IsWordCharacter(text[at - 1]);
-    const std::size_t end = at + word.size();
-    if (begins && (end == text.size() || !IsWordCharacter(text[end]))) return at;
-  }
-  return std::string_view::npos;
-}
-
-bool HasWord(std::string_view text, std::string_view word) {
-  return !word.empty() && FindWord(text, word) != std::string_view::npos;
-}
-
-// Whether `statement` deletes from the table itself, not from ONLY one.
-bool DeletesFrom(std::string_view folded, const ExaminedTable& table) {
-  const std::string name = Folded(table.name);
-  for (std::size_t at = FindWord(folded, "delete from"); at != std::string_view::npos;
-       at = FindWord(folded, "delete from", at + 1)) {
-    std::string_view target = folded.substr(std::min(folded.size(), at + 12));
-    target = target.substr(0, target.find_first_of(" ;)"));
-    if (target == name || target == Folded(table.schema) + '.' + name) return true;
-  }
-  return false;
 }
 
 // A remedy's constant.
@@ -87,7 +56,10 @@ class Doctor {
       Index();
       Triggers();
       Partman();
-      Statements();
+      for (Finding& finding : ExamineStatements(examined_, table)) {
+        finding.table = name_;
+        findings_.push_back(std::move(finding));
+      }
       if (policy == nullptr && table.kept_by.empty()) {
         Add("NoPolicy", Severity::kInfo, "no policy looks after it",
             "partitions are made and dropped by something else, or not at all",
@@ -332,87 +304,6 @@ class Doctor {
     }
   }
 
-  std::string Seen(const SeenStatement& statement) const {
-    return MaskLiterals(statement.text, kShownQuery) +
-           (statement.calls > 0 ? " (" + std::to_string(statement.calls) + " calls" : " (a session's last") +
-           (statement.by.empty() ? "" : ", by " + statement.by) + ")";
-  }
-
-  std::string Reset() const {
-    return " Then SELECT pg_stat_statements_reset(); so that it is not reported again" +
-           (examined_.statements_since.empty() ? "" : " (last reset " + examined_.statements_since + ")") +
-           ".";
-  }
-
-  void Statements() {
-    const std::string name = Folded(table_->name);
-    const std::string column = Folded(table_->key_column);
-    // One of each kind is enough to act on, and the most expensive comes first.
-    bool by_ctid = false;
-    bool by_time = false;
-    bool makes = false;
-    std::size_t unpruned = 0;
-    for (const SeenStatement& statement : examined_.statements) {
-      const std::string text = Folded(statement.text);
-      // Ours say so, or go to one leaf; and what we ask is no finding.
-      if (!HasWord(text, name) || text.find("partition_controller") != std::string::npos ||
-          text.find("pg_catalog.") != std::string::npos) {
-        continue;
-      }
-      if (DeletesFrom(text, *table_) && HasWord(text, "ctid") && text.find("tableoid") == std::string::npos) {
-        if (!by_ctid) {
-          Add("DeletesByCtid", Severity::kError,
-              "rows are deleted from the partitioned table by ctid: " + Seen(statement),
-              "ctid is unique only inside one partition, so that for each expired row a live one at the same "
-              "place of another partition is deleted, too; EdgeWatch's retention job does this",
-              "Stop that job (EdgeWatch: the Cloud Run job `retention` and its Cloud Scheduler entry); "
-              "spec.retention takes its place." +
-                  Reset());
-        }
-        by_ctid = true;
-      } else if (text.find("partition of") != std::string::npos && text.find("create table") == 0) {
-        if (!makes) {
-          Add("PartitionsMadeElsewhere", Severity::kWarning,
-              "somebody else makes its partitions: " + Seen(statement),
-              "two tools compete for the same ranges; EdgeWatch's partition job does this, and fails at each "
-              "run, for no bind parameter can be a bound",
-              "Stop that job (EdgeWatch: the Cloud Run job `partition_manager` and its Cloud Scheduler "
-              "entry); spec.partitioning takes its place." +
-                  Reset());
-        }
-        makes = true;
-      } else if (DeletesFrom(text, *table_) && HasWord(text, column) &&
-                 (text.find(column + " <") != std::string::npos)) {
-        if (!by_time) {
-          Add("RowsDeletedElsewhere", Severity::kWarning,
-              "somebody else deletes its old rows: " + Seen(statement),
-              "retention by two hands: rows go before the policy, its undo window and its rollups say so",
-              "Stop that job; spec.retention takes its place." + Reset());
-        }
-        by_time = true;
-      } else if (statement.calls > 0 && unpruned < 3 && Unpruned(text, column)) {
-        ++unpruned;
-        Add("NotPruned", Severity::kWarning,
-            "a query reads all " + std::to_string(table_->partitions.size()) +
-                " partitions: " + Seen(statement) + ", " +
-                std::to_string(static_cast<std::int64_t>(statement.milliseconds)) + " ms in all",
-            "it names no bound of the time column " + QuoteName(table_->key_column) +
-                ", so that PostgreSQL plans and reads every partition, more of them each month",
-            "Add a condition on " + QuoteName(table_->key_column) +
-                " to it, of constants or parameters; EXPLAIN then shows fewer partitions.");
-      }
-    }
-  }
-
-  bool Unpruned(std::string_view text, const std::string& column) const {
-    const bool reads = text.starts_with("select") || text.starts_with("with") || text.starts_with("update") ||
-                       text.starts_with("delete");
-    const std::size_t where = FindWord(text, "where");
-    const bool bounded =
-        where != std::string_view::npos && FindWord(text, column, where) != std::string_view::npos;
-    return reads && table_->partitions.size() > 1 && !bounded;
-  }
-
   void Jobs() {
     for (const CronJob& job : examined_.jobs) {
       if (!job.active) continue;
@@ -422,12 +313,12 @@ class Doctor {
       const bool ddl = text.find("partition of") != std::string::npos ||
                        text.find("detach partition") != std::string::npos ||
                        text.find("attach partition") != std::string::npos;
-      const bool deletes = std::any_of(examined_.tables.begin(), examined_.tables.end(),
-                                       [&](const ExaminedTable& table) { return DeletesFrom(text, table); });
-      if (!partman && !ddl && !deletes) continue;
+      const bool touches =
+          std::any_of(examined_.tables.begin(), examined_.tables.end(),
+                      [&](const ExaminedTable& table) { return JobTouches(job.command, table); });
+      if (!partman && !ddl && !touches) continue;
       Add("CronJob", partman ? Severity::kWarning : Severity::kError,
-          "pg_cron runs a job on partitions (" + job.schedule +
-              "): " + MaskLiterals(job.command, kShownQuery),
+          "pg_cron runs a job on partitions (" + job.schedule + "): " + ShownStatement(job.command),
           partman ? "pg_partman's maintenance goes on for each table in part_config"
                   : "it makes, detaches or empties partitions behind the controller's back",
           {"SELECT cron.unschedule(" + std::to_string(job.id) + ");"}, "");

@@ -43,7 +43,8 @@ struct ExaminedTable {
   std::int64_t default_rows = 0;
   std::int64_t default_rows_ahead = 0;  // of now and later
   std::vector<ForeignTrigger> triggers;
-  std::string kept_by;  // "NAMESPACE/NAME" in the bookkeeping; empty: nobody
+  bool only_of_its_name = true;  // in the database: so that the name alone means it
+  std::string kept_by;           // "NAMESPACE/NAME" in the bookkeeping; empty: nobody
   bool operator==(const ExaminedTable&) const = default;
 };
 

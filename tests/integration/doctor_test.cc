@@ -315,7 +315,7 @@ TEST_F(DoctorTest, EdgeWatchsOwnJobsAtWork) {
       "CREATE TABLE IF NOT EXISTS telemetry_points_p202604 PARTITION OF telemetry_points FOR VALUES FROM "
       "('2026-04-01') TO ('2026-05-01')");
   database_->Sql("DELETE FROM telemetry_points WHERE ts < '2020-01-01'");
-  database_->Sql("SELECT max(ts) FROM telemetry_points WHERE device_id = 'x'");
+  database_->Sql("SELECT count(*) FROM telemetry_points WHERE device_id = 'x'");
   std::vector<Found> findings = OfDatabase();
   EXPECT_EQ(Find(findings, "DeletesByCtid").at("severity"), "error");
   EXPECT_THAT(Find(findings, "DeletesByCtid").at("what"), HasSubstr("(1 calls"));
@@ -330,6 +330,94 @@ TEST_F(DoctorTest, EdgeWatchsOwnJobsAtWork) {
   for (const char* code : {"DeletesByCtid", "PartitionsMadeElsewhere", "RowsDeletedElsewhere", "NotPruned"}) {
     EXPECT_THAT(Codes(findings), Not(Contains(code)));
   }
+}
+
+// Jobs that know the partitions by name.
+TEST_F(DoctorTest, OtherPeoplesJobsAtPartitions) {
+  database_->Sql(kEvents);
+  for (const auto& [statement, code] : std::vector<std::pair<std::string, std::string>>{
+           {"DELETE FROM events_0 WHERE id = 7", "RowsDeletedElsewhere"},
+           {"DELETE FROM events WHERE date(ts) < '2020-01-01'", "RowsDeletedElsewhere"},
+           {"TRUNCATE events_0", "PartitionsRemovedElsewhere"},
+           {"ALTER TABLE events DETACH PARTITION events_0", "PartitionsRemovedElsewhere"},
+           {"DROP TABLE IF EXISTS events_202001", "PartitionsRemovedElsewhere"},
+           {"ALTER TABLE events ATTACH PARTITION events_0 FOR VALUES FROM ('2020-01-01') TO ('2020-02-01')",
+            "PartitionsMadeElsewhere"}}) {
+    Forget();
+    database_->Sql(statement);
+    const Found found = Find(OfDatabase(), code);
+    EXPECT_THAT(found.at("what"), HasSubstr(statement.substr(0, 12))) << statement;
+    EXPECT_THAT(found.at("what"), Not(HasSubstr("2020-01-01")));
+  }
+}
+
+// It detaches, drops and deletes as others do, but in its own way.
+TEST_F(DoctorTest, TheControllersOwnWorkIsNoFinding) {
+  database_->Sql(kEvents);
+  database_->Sql("CREATE TABLE events_default PARTITION OF events DEFAULT");
+  database_->Sql(
+      "CREATE TABLE events_p202001 PARTITION OF events FOR VALUES FROM ('2020-01-01') TO ('2020-02-01')");
+  database_->Sql("INSERT INTO events VALUES (1, '2020-01-05'), (2, '2021-01-01')");
+  Forget();
+  const std::string spec = Spec("  retention: {keep: 60d, action: Drop, undoWindow: 0h}\n");
+  ASSERT_EQ(Run({"apply", "--spec", spec}).code, 0);
+  ASSERT_NE(database_->Value("SELECT count(*) FROM pg_stat_statements WHERE query LIKE 'DROP TABLE %'"), "0");
+  ASSERT_NE(database_->Value("SELECT count(*) FROM pg_stat_statements WHERE query LIKE 'DELETE FROM ONLY %'"),
+            "0");
+  EXPECT_THAT(Findings({"--spec", spec}), IsEmpty());
+}
+
+// What is reported is planned for every partition, as EXPLAIN shows; what is planned
+// for fewer is not reported.
+TEST_F(DoctorTest, WhatIsSaidNotToPruneDoesNot) {
+  database_->Sql(kEvents);
+  constexpr bool kReported = true;
+  for (const auto& [query, reported] : std::vector<std::pair<std::string, bool>>{
+           {"SELECT count(*) FROM events WHERE id = 1", kReported},
+           {"SELECT id, ts FROM events WHERE id = 1 ORDER BY ts DESC", kReported},
+           {"SELECT count(*) FROM events WHERE date(ts AT TIME ZONE 'UTC') = current_date", kReported},
+           {"SELECT count(*) FROM events e WHERE e.ts::timestamp > now()", kReported},
+           {"SELECT count(*) FROM events WHERE date_trunc('day', ts) = now()", kReported},
+           {"SELECT count(*) FROM events WHERE ts + interval '1 day' > now()", kReported},
+           {"SELECT count(*) FROM events WHERE extract(epoch FROM ts) > 5", kReported},
+           {"SELECT count(*) FROM events WHERE ts IS NOT NULL", kReported},
+           {"SELECT id, max(ts) FROM events GROUP BY id", kReported},
+           {"WITH e AS (SELECT * FROM events WHERE id = 2) SELECT count(*) FROM e", kReported},
+           {"UPDATE events SET ts = now() WHERE id = 1", kReported},
+           {"SELECT count(*) FROM generate_series(1, 2) g, events WHERE id = g", kReported},
+           {"SELECT count(*) FROM events WHERE ts > now()", !kReported},
+           {"SELECT count(*) FROM events WHERE now() < (events.ts)", !kReported},
+           {"SELECT count(*) FROM events WHERE ts = ANY ('{2030-01-01}'::timestamptz[])", !kReported},
+           {"SELECT count(*) FROM events WHERE ts BETWEEN '2020-01-01' AND '2020-01-02'", !kReported},
+           {"SELECT count(*) FROM events WHERE ts::timestamptz > now()", !kReported},
+           {"SELECT count(*) FROM events e JOIN generate_series(1, 2) g ON g = e.id AND e.ts > now()",
+            !kReported},
+           {"SELECT count(*) FROM (SELECT id, ts AS t FROM events) s WHERE s.t > now()", !kReported},
+           {"SELECT count(*) FROM (SELECT id, ts FROM events) s (i, t) WHERE t > now()", !kReported}}) {
+    Forget();
+    database_->Sql(query);
+    const bool found = testing::Value(Codes(OfDatabase()), Contains("NotPruned"));
+    EXPECT_EQ(found, reported) << query;
+    std::set<std::string> planned;
+    for (const auto& row : database_->Sql("EXPLAIN " + query)) {
+      const std::string line = row[0].as<std::string>();
+      const std::size_t at = line.find(" on events_");
+      if (at != std::string::npos) planned.insert(line.substr(at, 12));
+    }
+    EXPECT_EQ(planned.size() == 7, reported) << query << testing::PrintToString(planned);
+  }
+}
+
+// The name alone may mean the table of another schema.
+TEST_F(DoctorTest, ANameOfTwoTablesTellsNothing) {
+  database_->Sql(kEvents);
+  database_->Sql("CREATE SCHEMA other");
+  database_->Sql("CREATE TABLE other.events (id bigint)");
+  database_->Sql("SELECT count(*) FROM events WHERE id = 1");
+  EXPECT_THAT(Codes(OfDatabase()), Not(Contains("NotPruned")));
+  Forget();
+  database_->Sql("SELECT count(*) FROM public.events WHERE id = 1");
+  EXPECT_THAT(Codes(OfDatabase()), Contains("NotPruned"));
 }
 
 // A job that is connected is seen without the extension as well.
