@@ -35,6 +35,8 @@ std::string Count(std::int64_t rows) {
   return rows >= kMostCounted ? "at least " + std::to_string(kMostCounted) : std::to_string(rows);
 }
 
+constexpr std::size_t kMostNames = 5;
+
 class Doctor {
  public:
   Doctor(const Examined& examined, const std::vector<ExaminedPolicy>& policies)
@@ -42,6 +44,7 @@ class Doctor {
 
   std::vector<Finding> Look() {
     for (const ExaminedPolicy& one : policies_) Refusals(one);
+    PlainIndexes();
     bool any = false;
     for (const ExaminedTable& table : examined_.tables) {
       const ExaminedPolicy* policy = PolicyOf(table);
@@ -60,7 +63,8 @@ class Doctor {
         finding.table = name_;
         findings_.push_back(std::move(finding));
       }
-      if (policy == nullptr && table.kept_by.empty()) {
+      Alike();
+      if (policy == nullptr && table.kept_by.empty() && examined_.keepers_known) {
         Add("NoPolicy", Severity::kInfo, "no policy looks after it",
             "partitions are made and dropped by something else, or not at all",
             "partition-controller doctor -o yaml prints a policy to begin with");
@@ -69,6 +73,7 @@ class Doctor {
     name_.clear();
     if (any || policies_.empty()) Jobs();
     Orphans();
+    NotLooked();
     std::stable_sort(findings_.begin(), findings_.end(),
                      [](const Finding& a, const Finding& b) { return a.severity < b.severity; });
     return std::move(findings_);
@@ -221,10 +226,10 @@ class Doctor {
     const std::string fallback =
         QuoteName(table_->default_partition->schema, table_->default_partition->name);
     if (table_->default_rows < 0) {
-      Add("DefaultUnreadable", Severity::kInfo,
-          "the default partition " + fallback + " could not be counted: it is locked, or may not be read",
-          "rows in it keep partitions of their time from being made",
-          "ask again, as a role that may read it");
+      Add("DefaultUnreadable", Severity::kWarning,
+          "the rows of the default partition " + fallback + " could not be counted: " + table_->default_error,
+          "rows in it keep partitions of their time from being made", table_->default_grants,
+          table_->default_grants.empty() ? "Ask again." : "");
       return;
     }
     if (table_->default_rows_ahead > 0) {
@@ -274,6 +279,37 @@ class Doctor {
         "each by itself, outside a transaction: the last one takes over the indexes of the partitions, "
         "builds "
         "none anew, and blocks writers for a moment only");
+  }
+
+  void PlainIndexes() {
+    for (const UnindexedTable& table : examined_.unindexed) {
+      name_ = QuoteName(table.schema, table.name);
+      const std::string column = QuoteName(table.column);
+      Add("TimeIndexMissing", Severity::kWarning, "no index of it is led by the time column " + column,
+          "queries for a short time read all of it, and so does each look for expired rows",
+          {"CREATE INDEX CONCURRENTLY ON " + name_ + " (" + column + ");"},
+          "by itself, outside a transaction");
+    }
+  }
+
+  void Alike() {
+    std::vector<std::string> names;
+    for (const AlikeTable& one : table_->alike) {
+      if (one.bounded || NamedAsPartition(one.name, table_->name))
+        names.push_back(QuoteName(one.schema, one.name));
+    }
+    if (names.empty()) return;
+    std::string shown;
+    for (std::size_t i = 0; i < names.size() && i < kMostNames; ++i) shown += (i == 0 ? "" : ", ") + names[i];
+    if (names.size() > kMostNames) shown += ", and " + std::to_string(names.size() - kMostNames) + " more";
+    Add("LeftoverTable", Severity::kInfo,
+        (names.size() == 1
+             ? "a table looks as if it had been a partition of it: "
+             : std::to_string(names.size()) + " tables look as if they had been partitions of it: ") +
+            shown,
+        "no query of the table sees their rows, no retention ever drops them, and they take room on disk",
+        "Look at what is in them; then DROP TABLE, or ALTER TABLE ... ATTACH PARTITION, or a name of their "
+        "own.");
   }
 
   void Triggers() {
@@ -346,6 +382,14 @@ class Doctor {
     }
   }
 
+  void NotLooked() {
+    name_.clear();
+    for (const NotLookedAt& one : examined_.not_looked_at) {
+      Add("NotLookedAt", Severity::kWarning, "could not look at " + one.what + ": " + one.why,
+          "what is wrong there is not among these findings", one.sql, one.advice);
+    }
+  }
+
   const Examined& examined_;
   const std::vector<ExaminedPolicy>& policies_;
   const ExaminedTable* table_ = nullptr;
@@ -374,6 +418,7 @@ std::vector<Finding> Examine(const Examined& examined, const std::vector<Examine
 std::vector<const ExaminedTable*> WithoutPolicy(const Examined& examined,
                                                 const std::vector<ExaminedPolicy>& policies) {
   std::vector<const ExaminedTable*> tables;
+  if (!examined.keepers_known) return tables;
   for (const ExaminedTable& table : examined.tables) {
     const bool known = std::any_of(policies.begin(), policies.end(), [&](const ExaminedPolicy& one) {
       return one.catalog.table && one.catalog.table->oid == table.oid;

@@ -430,6 +430,93 @@ TEST_F(DoctorTest, AJobsSessionIsSeen) {
   EXPECT_THAT(Find(OfDatabase(), "DeletesByCtid").at("what"), HasSubstr("edgewatch-retention"));
 }
 
+// Where it could not look it was silent, and a policy that it could not see was none.
+TEST_F(DoctorTest, WhatARoleMayNotSee) {
+  database_->Sql(kEvents);
+  ASSERT_EQ(Run({"apply", "--spec", Spec()}).code, 0);
+  database_->Sql("CREATE SCHEMA cron");
+  database_->Sql(
+      "CREATE TABLE cron.job (jobid bigint, schedule text, command text, database text, active boolean)");
+  database_->Sql("CREATE SCHEMA partman");
+  database_->Sql(
+      "CREATE TABLE partman.part_config (parent_table text, control text, partition_interval text, premake "
+      "int, "
+      "retention text, retention_schema text, retention_keep_table boolean)");
+  Forget();
+  EXPECT_THAT(OfDatabase(), IsEmpty());
+
+  const std::string role = DatabaseName(uri_) + "_role";
+  database_->Sql("CREATE ROLE " + role + " LOGIN");
+  const std::string uri = Server().Uri(DatabaseName(uri_), role);
+  const std::vector<Found> findings = Findings({"--connection-env", "DATABASE_URL"}, uri);
+  std::string all;
+  for (const Found& finding : findings) {
+    EXPECT_THAT(finding.at("code"), testing::AnyOf("NotLookedAt", "DefaultUnreadable"));
+    EXPECT_THAT(finding.sql, Not(IsEmpty())) << testing::PrintToString(finding);
+    all += finding.at("what") + "\n";
+  }
+  for (const char* what :
+       {"the bookkeeping", "part_config", "cron.job", "events_default", "statements of other roles"}) {
+    EXPECT_THAT(all, HasSubstr(what));
+  }
+  EXPECT_EQ(Run({"doctor", "--connection-env", "DATABASE_URL", "-o", "yaml"}, uri).out, "");
+  Mend({"--connection-env", "DATABASE_URL"}, uri);
+  EXPECT_THAT(Findings({"--connection-env", "DATABASE_URL"}, uri), IsEmpty());
+
+  // Of a table with row security a role sees fewer rows, or none.
+  database_->Sql("ALTER TABLE cron.job ENABLE ROW LEVEL SECURITY");
+  EXPECT_THAT(Find(Findings({"--connection-env", "DATABASE_URL"}, uri), "NotLookedAt").at("what"),
+              HasSubstr("row-level security"));
+  EXPECT_THAT(OfDatabase(), IsEmpty());
+}
+
+TEST_F(DoctorTest, BookkeepingOfANewerRelease) {
+  database_->Sql(kEvents);
+  ASSERT_EQ(Run({"apply", "--spec", Spec()}).code, 0);
+  database_->Sql("UPDATE partition_controller.version SET version = 99");
+  Forget();
+  const std::vector<Found> findings = OfDatabase();
+  EXPECT_THAT(Codes(findings), ElementsAre("NotLookedAt"));
+  EXPECT_THAT(Find(findings, "NotLookedAt").at("what"), HasSubstr("version 99, made by a newer release"));
+  EXPECT_EQ(Run({"doctor", "--connection-env", "DATABASE_URL", "-o", "yaml"}).out, "");
+  EXPECT_THAT(Codes(OfPolicy()), Contains("BookkeepingTooNew"));
+}
+
+TEST_F(DoctorTest, APlainTablesMissingIndex) {
+  database_->Sql("CREATE TABLE events (id bigint, ts timestamptz NOT NULL)");
+  const std::string spec =
+      Spec("  partitioning: {state: Disabled}\n  retention: {keep: 90d, action: Drop}\n");
+  EXPECT_THAT(Find(Findings({"--spec", spec}), "TimeIndexMissing").sql,
+              ElementsAre("CREATE INDEX CONCURRENTLY ON \"public\".\"events\" (\"ts\");"));
+  Mend({"--spec", spec});
+  EXPECT_THAT(Findings({"--spec", spec}), IsEmpty());
+}
+
+TEST_F(DoctorTest, PartitionsThatWereDetachedByHand) {
+  database_->Sql(kEvents);
+  for (const char* other : {"events_backup", "waypoints_p202001"}) {
+    database_->Sql(std::string("CREATE TABLE ") + other + " (LIKE events)");
+  }
+  database_->Sql("CREATE TABLE events_p202002 (LIKE events)");
+  database_->Sql("ALTER TABLE events_p202002 ADD COLUMN note text");
+  EXPECT_THAT(Codes(OfDatabase()), Not(Contains("LeftoverTable")));
+
+  database_->Sql(
+      "CREATE TABLE events_p202001 PARTITION OF events FOR VALUES FROM ('2020-01-01') TO ('2020-02-01')");
+  database_->Sql("ALTER TABLE events DETACH PARTITION events_p202001");
+  database_->Sql(
+      "CREATE TABLE odd (ts timestamptz NOT NULL, id bigint, CHECK (ts IS NOT NULL AND ts >= '2020-03-01' "
+      "AND ts "
+      "< '2020-04-01'))");
+  EXPECT_THAT(Find(OfDatabase(), "LeftoverTable").at("what"),
+              HasSubstr("2 tables look as if they had been partitions of it: \"public\".\"events_p202001\", "
+                        "\"public\".\"odd\""));
+  database_->Sql("DROP TABLE odd");
+  database_->Sql(
+      "ALTER TABLE events ATTACH PARTITION events_p202001 FOR VALUES FROM ('2020-01-01') TO ('2020-02-01')");
+  EXPECT_THAT(Codes(OfDatabase()), Not(Contains("LeftoverTable")));
+}
+
 TEST_F(DoctorTest, WhatTheControllerLeftBehind) {
   database_->Sql(kEvents);
   database_->Sql(
@@ -499,6 +586,29 @@ TEST_F(Proposals, ForPgPartman5) {
 
   EXPECT_THAT(Find(OfDatabase(), "PartmanAtWork").sql, testing::SizeIs(1));
   Mend();
+}
+
+// One odd value kept all of them from being read, and nobody was told.
+TEST_F(Proposals, PartmansValuesMayBeAnything) {
+  database_->Sql(kEvents);
+  database_->Sql("CREATE SCHEMA partman");
+  database_->Sql(
+      "CREATE TABLE partman.part_config (parent_table text, control text, partition_interval text, premake "
+      "int, "
+      "retention text, retention_schema text, retention_keep_table boolean)");
+  database_->Sql(
+      "INSERT INTO partman.part_config VALUES ('public.events', 'ts', '1 month', 5, 'infinity', NULL, true), "
+      "('public.other', 'ts', 'soon', 5, NULL, NULL, true)");
+  std::string all;
+  for (const Found& finding : OfDatabase()) {
+    if (finding.at("code") == "NotLookedAt") all += finding.at("what") + "\n";
+  }
+  EXPECT_THAT(all, HasSubstr("the retention of pg_partman's entry for public.events"));
+  EXPECT_THAT(all, HasSubstr("the partition_interval of pg_partman's entry for public.other"));
+  EXPECT_THAT(Codes(OfDatabase()), Contains("PartmanAtWork"));
+  const Policy policy = Proposed("events");
+  EXPECT_EQ(policy.partitioning.premake, 5);
+  EXPECT_FALSE(policy.retention);
 }
 
 // The extension itself, as Debian has it.

@@ -205,6 +205,44 @@ TEST(Doctor, ARefusalsWordsAreNoSql) {
   EXPECT_EQ(findings[2].advice, "wait");
 }
 
+// Not to know is not to know of nobody.
+TEST(Doctor, WhatCouldNotBeLookedAtIsSaid) {
+  Examined examined = Healthy();
+  examined.tables[0].kept_by.clear();
+  EXPECT_THAT(CodesOf(examined), ElementsAre("NoPolicy"));
+  EXPECT_THAT(WithoutPolicy(examined, {}), testing::SizeIs(1));
+  examined.keepers_known = false;
+  examined.not_looked_at = {{"the bookkeeping", "permission denied", {"GRANT x TO y;"}, ""}};
+  const std::vector<Finding> findings = Examine(examined, {});
+  ASSERT_THAT(findings, testing::SizeIs(1));
+  EXPECT_EQ(findings[0].code, "NotLookedAt");
+  EXPECT_EQ(findings[0].what, "could not look at the bookkeeping: permission denied");
+  EXPECT_THAT(findings[0].sql, ElementsAre("GRANT x TO y;"));
+  EXPECT_THAT(WithoutPolicy(examined, {}), IsEmpty());
+}
+
+TEST(Doctor, AFormerPartitionHasANameOrACheckOfOne) {
+  const auto found = [](const std::string& name, bool bounded = false) {
+    Examined examined = Healthy();
+    examined.tables[0].alike = {{7, "public", name, bounded}};
+    return !CodesOf(examined).empty();
+  };
+  for (const char* name : {"points_p202401", "points_2024_01", "points_p2024w07", "points2024",
+                           "points_part_20240101", "points_y2024m01", "points_p2024q1"}) {
+    EXPECT_TRUE(found(name)) << name;
+  }
+  for (const char* name :
+       {"points_backup", "points_1", "points_of_2024", "points", "my_points_2024", "points_", "points_p"}) {
+    EXPECT_FALSE(found(name)) << name;
+  }
+  EXPECT_TRUE(found("odd", true));
+
+  Examined examined = Healthy();
+  for (int i = 0; i < 8; ++i)
+    examined.tables[0].alike.push_back({7, "public", "points_202" + std::to_string(i), false});
+  EXPECT_THAT(Examine(examined, {})[0].what, testing::EndsWith("\"points_2024\", and 3 more"));
+}
+
 TEST(Doctor, ControlCharactersDoNotReachTheTerminal) {
   Examined examined = Healthy();
   examined.tables[0].name = "po\x1b[2Jints";
