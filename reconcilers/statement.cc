@@ -228,9 +228,22 @@ std::vector<NamedTable> Statement::Read() const {
     }
     std::size_t at = i + 1;
     const std::optional<NamedTable> table = NameAt(&at);
-    if (table && !Is(at, "(")) tables.push_back(*table);
+    const bool of_with = table && table->schema.empty() && IsOfWith(table->name);
+    if (table && !of_with && !Is(at, "(")) tables.push_back(*table);
   }
   return tables;
+}
+
+// Whether it is the name of a WITH query, which hides a table of that name.
+bool Statement::IsOfWith(string_view name) const {
+  constexpr std::array<string_view, 3> kBefore = {"with", "recursive", ","};
+  for (std::size_t i = 1; i < size(); ++i) {
+    if (At(i).name && At(i).text == name && IsAny(i - 1, kBefore) && Is(i + 1, "as") &&
+        (Is(i + 2, "(") || Is(i + 2, "not") || Is(i + 2, "materialized"))) {
+      return true;
+    }
+  }
+  return false;
 }
 
 // Whether what is said of a column may be said under another name, or of no name.

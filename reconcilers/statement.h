@@ -71,6 +71,7 @@ class Statement {
   std::size_t OpenBefore(std::size_t i) const;
   bool Calls(std::size_t open) const;
   bool ListsTables(std::size_t comma) const;
+  bool IsOfWith(std::string_view name) const;
   bool InCondition(std::size_t i) const;
   bool Renames() const;
   bool IsCast(std::size_t type_at, std::string_view type) const;
