@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 
 #include "reconcilers/quote.h"
 
@@ -143,9 +144,8 @@ std::vector<NamedTable> Statement::Divided() const {
       break;
     }
   } else if (Is(0, "alter") && Is(1, "table")) {
-    std::vector<NamedTable> parent = ListAt(2);
-    for (std::size_t i = 2; i < size() && tables.empty(); ++i) {
-      if (Is(i, "attach") && Is(i + 1, "partition")) tables = std::move(parent);
+    for (std::size_t i = 2; i < size(); ++i) {
+      if (Is(i, "attach") && Is(i + 1, "partition")) return ListAt(2);
     }
   }
   return tables;
