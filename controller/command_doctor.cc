@@ -56,7 +56,7 @@ int RunDoctor(const Options& options, const Surroundings& around) {
         Situation seen = LookAt(session, policy, conduct);
         policies.push_back({policy, std::move(seen.catalog), std::move(seen.plan)});
       }
-      const Examined examined = ReadExamined(session, any);
+      const Examined examined = ReadExamined(session, any, ward.policies);
       const std::vector<Finding> found = Examine(examined, policies);
       findings.insert(findings.end(), found.begin(), found.end());
       if (!ward.policies.empty()) return;

@@ -9,9 +9,9 @@
 namespace partition_controller {
 
 // One read-only snapshot.  What the role may not see (pg_stat_statements, cron.job,
-// part_config, another's default partition) is left out.  `any` is a policy of
-// this session, for its role and its limits.  Throws DatabaseError.
-Examined ReadExamined(Session& session, const Policy& any);
+// part_config, the bookkeeping) is noted.  `any` is a policy of this session, for
+// its role and its limits.  Throws DatabaseError.
+Examined ReadExamined(Session& session, const Policy& any, const std::vector<Policy>& policies);
 
 }  // namespace partition_controller
 

@@ -26,7 +26,8 @@ constexpr milliseconds kRungs[] = {milliseconds(50),  milliseconds(50),  millise
 // Before a strong lock is asked for, transactions that hold its tables for
 // longer than kBrief are waited for, without a lock request that others would
 // queue behind: up to kPatience, or five times locks.timeout, before the first
-// rung, and up to a tenth of that before each other one.
+// rung, and up to a tenth of that before each other one.  Once locks.timeout is
+// over, what can wait (sql.h) gives up.
 constexpr milliseconds kBrief{40};
 constexpr milliseconds kPatience{10'000};
 constexpr milliseconds kLookAgain{10};
@@ -337,6 +338,8 @@ class Runner {
     // too slow, and name no lock.
     for (milliseconds& rung : rungs) rung = std::min(rung, policy_.locks.timeout * 3 / 4);
     const std::size_t last = rungs.size() - 1;
+    const milliseconds patience =
+        transaction.can_wait ? policy_.locks.timeout : std::min(kPatience, 5 * policy_.locks.timeout);
     for (std::size_t rung = 0;; ++rung) {
       session_.Query("SAVEPOINT ladder");
       const auto start = std::chrono::steady_clock::now();
@@ -346,7 +349,7 @@ class Runner {
       try {
         session_.Query(Timeout("lock_timeout", std::min(kGentleWait, policy_.locks.timeout)) +
                        Joined(transaction.gentle));
-        AwaitGap(transaction, std::min(kPatience, 5 * policy_.locks.timeout) / (rung == 0 ? 1 : 10));
+        AwaitGap(transaction, patience / (rung == 0 ? 1 : 10));
         // In one message, COMMIT included: no round trip happens while others
         // wait, and a process that is stopped in between holds no strong lock.
         session_.Query(Timeout("statement_timeout", policy_.locks.timeout) + "; " +
@@ -358,7 +361,8 @@ class Runner {
         outcome->lock_wait += std::chrono::steady_clock::now() - start;
         const bool again =
             e.kind() == Kind::kLockTimeout || (e.kind() == Kind::kCancelled && !stop_.stop_requested());
-        if (!again || stop_.stop_requested() || (rung >= last && Elapsed(begun) >= least)) throw;
+        const bool spent = transaction.can_wait && Elapsed(begun) >= patience;
+        if (!again || spent || stop_.stop_requested() || (rung >= last && Elapsed(begun) >= least)) throw;
       }
       session_.Query("ROLLBACK TO SAVEPOINT ladder");
       Pause();

@@ -6,12 +6,12 @@ namespace partition_controller {
 namespace {
 
 bool Unless(Session& session, const std::function<void()>& look,
-            const std::function<bool(DatabaseError::Kind)>& bears) {
+            const std::function<bool(const DatabaseError&)>& bears) {
   session.Query("SAVEPOINT look");
   try {
     look();
   } catch (const DatabaseError& error) {
-    if (!bears(error.kind())) throw;
+    if (!bears(error)) throw;
     session.Query("ROLLBACK TO SAVEPOINT look; RELEASE SAVEPOINT look");
     return false;
   }
@@ -47,12 +47,16 @@ void ReadOnly(Session& session, const Policy& policy, Isolation isolation, const
 
 bool UnlessLocked(Session& session, const std::function<void()>& look) {
   return Unless(session, look,
-                [](DatabaseError::Kind kind) { return kind == DatabaseError::Kind::kLockTimeout; });
+                [](const DatabaseError& error) { return error.kind() == DatabaseError::Kind::kLockTimeout; });
 }
 
-bool UnlessRefused(Session& session, const std::function<void()>& look) {
-  return Unless(session, look,
-                [](DatabaseError::Kind kind) { return kind != DatabaseError::Kind::kUnreachable; });
+bool UnlessRefused(Session& session, const std::function<void()>& look,
+                   const std::function<void(const DatabaseError&)>& told) {
+  return Unless(session, look, [&](const DatabaseError& error) {
+    if (error.kind() == DatabaseError::Kind::kUnreachable) return false;
+    if (told) told(error);
+    return true;
+  });
 }
 
 int BookkeepingVersion(Session& session) {

@@ -23,8 +23,9 @@ void ReadOnly(Session& session, const Policy& policy, Isolation isolation, const
 // it had not been tried.
 bool UnlessLocked(Session& session, const std::function<void()>& look);
 
-// The same for any error but that of a lost connection.
-bool UnlessRefused(Session& session, const std::function<void()>& look);
+// The same for any error but that of a lost connection; `told` hears of it.
+bool UnlessRefused(Session& session, const std::function<void()>& look,
+                   const std::function<void(const DatabaseError&)>& told = nullptr);
 
 // Of the bookkeeping schema; 0 if there is none.
 int BookkeepingVersion(Session& session);

@@ -55,24 +55,32 @@ class Preconditions {
   }
 
  private:
+  // Behind a fence rows are out of sight: it is taken down then.
+  bool fenced() const {
+    return p_.table.conversion && p_.table.conversion->state == Conversion::State::kFenced;
+  }
+
   void Refuse(const char* code, const std::string& message, const std::string& remedy) {
-    // Behind a fence rows are out of sight: it is taken down then.
-    const bool fenced = p_.table.conversion && p_.table.conversion->state == Conversion::State::kFenced;
-    p_.Refuse(code, message, remedy, !fenced);
+    p_.Refuse(code, message, remedy, !fenced());
+  }
+
+  void Refuse(const char* code, const std::string& message, std::vector<std::string> sql,
+              const std::string& words) {
+    p_.Refuse(code, message, std::move(sql), words, !fenced());
   }
 
   void CheckKind() {
     if (a_.temporary) Refuse("TemporaryTable", p_.Name() + " is temporary", "name a permanent table");
     if (a_.typed) {
       Refuse("TypedTable", p_.Name() + " was created OF a composite type",
-             "ALTER TABLE " + p_.Name() + " NOT OF;");
+             {"ALTER TABLE " + p_.Name() + " NOT OF;"}, "");
     }
     if (a_.policed) {
       Refuse("RowSecurityForced",
              "row security of " + p_.Name() + " is forced upon its owner: rows that its policies hide from " +
                  QuoteName(p_.server.user) + " could not be moved",
-             "ALTER ROLE " + QuoteName(p_.server.user) + " BYPASSRLS; or ALTER TABLE " + p_.Name() +
-                 " NO FORCE ROW LEVEL SECURITY;");
+             {"ALTER ROLE " + QuoteName(p_.server.user) + " BYPASSRLS;"},
+             "or ALTER TABLE " + p_.Name() + " NO FORCE ROW LEVEL SECURITY;");
     }
     if (a_.inherits) {
       Refuse(
@@ -91,10 +99,10 @@ class Preconditions {
   void CheckKey() {
     const std::string column = QuoteName(p_.policy.time_column);
     if (!p_.table.key_not_null) {
-      Refuse("KeyNullable", "column " + column + " may be NULL; such rows belong to no period",
-             "ALTER TABLE " + p_.Name() + " ALTER COLUMN " + column +
-                 " SET NOT NULL; (scans the table under lock, unless a valid CHECK (" + column +
-                 " IS NOT NULL) is there first)");
+      Refuse(
+          "KeyNullable", "column " + column + " may be NULL; such rows belong to no period",
+          {"ALTER TABLE " + p_.Name() + " ALTER COLUMN " + column + " SET NOT NULL;"},
+          "(scans the table under lock, unless a valid CHECK (" + column + " IS NOT NULL) is there first)");
     }
     if (a_.key_generated) {
       Refuse("KeyGenerated", "column " + column + " is generated, and cannot be a partition key",
@@ -111,13 +119,16 @@ class Preconditions {
       }
       if (index.constraint == 'x') {
         Refuse("ExclusionConstraint", "the exclusion constraint " + name + " cannot span partitions",
-               "ALTER TABLE " + p_.Name() + " DROP CONSTRAINT " + QuoteName(index.name) + ";");
+               {"ALTER TABLE " + p_.Name() + " DROP CONSTRAINT " + QuoteName(index.name) + ";"}, "");
       } else if (!index.valid) {
-        Refuse("IndexInvalid",
-               "index " + name + " is invalid: attaching the table would build it anew, under lock",
-               index.building
-                   ? "wait until it is built"
-                   : "REINDEX INDEX CONCURRENTLY " + name + "; or DROP INDEX CONCURRENTLY " + name + ";");
+        const std::string what =
+            "index " + name + " is invalid: attaching the table would build it anew, under lock";
+        if (index.building) {
+          Refuse("IndexInvalid", what, "wait until it is built");
+        } else {
+          Refuse("IndexInvalid", what, {"REINDEX INDEX CONCURRENTLY " + name + ";"},
+                 "or DROP INDEX CONCURRENTLY " + name + ";");
+        }
       } else if (index.definition.empty()) {
         Refuse("IndexUnreadable", "the definition of index " + name + " cannot be carried over",
                "rename the index or the table, so that neither name contains \" USING \"");
@@ -130,8 +141,8 @@ class Preconditions {
           "UniqueDeferrable",
           "constraint " + QuoteName(index.name) +
               " is deferrable; rows that reach both tables during the conversion cannot be held against it",
-          "ALTER TABLE " + p_.Name() + " DROP CONSTRAINT " + QuoteName(index.name) +
-              "; and, if its columns must stay unique, CREATE UNIQUE INDEX CONCURRENTLY ... in its place");
+          {"ALTER TABLE " + p_.Name() + " DROP CONSTRAINT " + QuoteName(index.name) + ";"},
+          "and, if its columns must stay unique, CREATE UNIQUE INDEX CONCURRENTLY ... in its place");
     }
     const TableIndex* key = PrimaryKey(a_);
     if (key != nullptr && WouldWeaken(*key) && (key->columns.empty() || key->deferrable)) {
@@ -184,7 +195,7 @@ class Preconditions {
       Refuse("ForeignKeysPointHere",
              "foreign keys of other tables point to " + p_.Name() +
                  ", to a key that a partitioned table cannot have without its time column",
-             List(p_.table.referenced_by));
+             p_.table.referenced_by, "");
     }
     for (const TableConstraint& constraint : a_.constraints) {
       const std::string name = QuoteName(constraint.name);
@@ -192,19 +203,20 @@ class Preconditions {
         Refuse("NotNullUnfit",
                "constraint " + name + " (" + constraint.definition +
                    ") is none that a partitioned table could share with its partitions",
-               "ALTER TABLE " + p_.Name() +
-                   (constraint.validated ? " ALTER CONSTRAINT " + name + " INHERIT;"
-                                         : " VALIDATE CONSTRAINT " + name + ";"));
+               {"ALTER TABLE " + p_.Name() +
+                (constraint.validated ? " ALTER CONSTRAINT " + name + " INHERIT;"
+                                      : " VALIDATE CONSTRAINT " + name + ";")},
+               "");
       } else if (!constraint.validated) {
         Refuse(constraint.type == 'f' ? "ForeignKeyNotValid" : "CheckNotValid",
                "constraint " + name + " is NOT VALID: attaching the table would check every row under lock",
-               "ALTER TABLE " + p_.Name() + " VALIDATE CONSTRAINT " + name +
-                   "; (scans the table; readers and writers go on)");
+               {"ALTER TABLE " + p_.Name() + " VALIDATE CONSTRAINT " + name + ";"},
+               "(scans the table; readers and writers go on)");
       } else if (constraint.no_inherit) {
         Refuse("CheckNoInherit",
                "constraint " + name + " is NO INHERIT, which a partitioned table cannot have",
-               "ALTER TABLE " + p_.Name() + " DROP CONSTRAINT " + name +
-                   "; and add it again without NO INHERIT");
+               {"ALTER TABLE " + p_.Name() + " DROP CONSTRAINT " + name + ";"},
+               "and add it again without NO INHERIT");
       }
     }
   }
@@ -227,8 +239,8 @@ class Preconditions {
         Refuse("TriggerSetsTime",
                "trigger " + name + " seems to give " + QuoteName(p_.policy.time_column) +
                    " a value: PostgreSQL refuses a row that a BEFORE trigger sends to another partition",
-               "ALTER TABLE " + p_.Name() + " DISABLE TRIGGER " + name +
-                   "; for good, and let a DEFAULT or the application set the time");
+               {"ALTER TABLE " + p_.Name() + " DISABLE TRIGGER " + name + ";"},
+               "for good, and let a DEFAULT or the application set the time");
       }
       on_rows_moved = on_rows_moved || (trigger.on_rows_moved && trigger.enabled != 'D');
     }
@@ -241,8 +253,8 @@ class Preconditions {
                  ", but not (or not in all columns, or only through a view) do what passing a row on takes: "
                  "where triggers or row security stand, rows beyond the cut are inserted into the "
                  "partitioned table, and deleted here after an UPDATE, with the writer's rights",
-             "GRANT SELECT, INSERT, DELETE ON " + p_.Name() + " TO " + List(a_.short_of_rights) +
-                 "; until the conversion is done (REVOKE it then, which takes INSERT on columns with it)");
+             {"GRANT SELECT, INSERT, DELETE ON " + p_.Name() + " TO " + List(a_.short_of_rights) + ";"},
+             "until the conversion is done (REVOKE it then, which takes INSERT on columns with it)");
     }
     if (on_rows_moved && a_.rows_beyond > 0) {
       const std::string column = QuoteName(p_.policy.time_column);
@@ -265,8 +277,8 @@ class Preconditions {
       if (view.ours) continue;
       Refuse("PrivilegeMissing",
              "view " + view.name + " must be pointed to the new table, and belongs to " + view.owner,
-             "GRANT " + view.owner + " TO " + QuoteName(p_.server.user) + "; or ALTER VIEW " + view.name +
-                 " OWNER TO " + QuoteName(p_.table.owner) + ";");
+             {"GRANT " + view.owner + " TO " + QuoteName(p_.server.user) + ";"},
+             "or ALTER VIEW " + view.name + " OWNER TO " + QuoteName(p_.table.owner) + ";");
     }
     if (a_.dependents.empty()) return;
     Refuse(
@@ -295,13 +307,14 @@ class Preconditions {
         Refuse("PublishesPartitions",
                "publication " + publication.name +
                    " would publish the rows under the names of the partitions, which subscribers do not have",
-               "ALTER PUBLICATION " + publication.name +
-                   " SET (publish_via_partition_root = true); (changes nothing while the table is plain)");
+               {"ALTER PUBLICATION " + publication.name + " SET (publish_via_partition_root = true);"},
+               "(changes nothing while the table is plain)");
       }
       if (publication.by_name && !publication.ours) {
         Refuse("PrivilegeMissing",
                "publication " + publication.name + " names the table, and belongs to somebody else",
-               "ALTER PUBLICATION " + publication.name + " OWNER TO " + QuoteName(p_.table.owner) + ";");
+               {"ALTER PUBLICATION " + publication.name + " OWNER TO " + QuoteName(p_.table.owner) + ";"},
+               "");
       }
     }
     const char identity = p_.table.attributes.empty() ? 'd' : p_.table.attributes.front().replica_identity;
@@ -314,7 +327,7 @@ class Preconditions {
     }
     if (identity == 'i') {
       Refuse("ReplicaIdentityUnfit", "REPLICA IDENTITY USING INDEX cannot be carried over to partitions",
-             "ALTER TABLE " + p_.Name() + " REPLICA IDENTITY DEFAULT; (the primary key) or FULL");
+             {"ALTER TABLE " + p_.Name() + " REPLICA IDENTITY DEFAULT;"}, "(the primary key) or FULL");
     }
   }
 

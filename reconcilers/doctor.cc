@@ -7,6 +7,7 @@
 #include "crd/text.h"
 #include "reconcilers/bounds.h"
 #include "reconcilers/calendar.h"
+#include "reconcilers/doctor_statements.h"
 #include "reconcilers/explaining.h"
 #include "reconcilers/quote.h"
 #include "reconcilers/zone.h"
@@ -16,47 +17,15 @@ namespace {
 
 using Severity = Finding::Severity;
 
-constexpr std::size_t kShownQuery = 160;  // bytes
-
-bool IsWordCharacter(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
-
-// Lower case, white space folded, double quotes gone, so that
-// `"public"."points"` and `public.points` are the same.
+// Lower case, white space folded.
 std::string Folded(std::string_view sql) {
   std::string folded;
   for (const char c : sql) {
-    if (c == '"') continue;
     const bool blank = std::isspace(static_cast<unsigned char>(c)) != 0;
     if (blank && (folded.empty() || folded.back() == ' ')) continue;
     folded += blank ? ' ' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   }
   return folded;
-}
-
-// Where `word` stands in `text` as a word of its own, from `from` on.
-std::size_t FindWord(std::string_view text, std::string_view word, std::size_t from = 0) {
-  for (std::size_t at = text.find(word, from); at != std::string_view::npos; at = text.find(word, at + 1)) {
-    const bool begins = at == 0 || !IsWordCharacter(text[at - 1]);
-    const std::size_t end = at + word.size();
-    if (begins && (end == text.size() || !IsWordCharacter(text[end]))) return at;
-  }
-  return std::string_view::npos;
-}
-
-bool HasWord(std::string_view text, std::string_view word) {
-  return !word.empty() && FindWord(text, word) != std::string_view::npos;
-}
-
-// Whether `statement` deletes from the table itself, not from ONLY one.
-bool DeletesFrom(std::string_view folded, const ExaminedTable& table) {
-  const std::string name = Folded(table.name);
-  for (std::size_t at = FindWord(folded, "delete from"); at != std::string_view::npos;
-       at = FindWord(folded, "delete from", at + 1)) {
-    std::string_view target = folded.substr(std::min(folded.size(), at + 12));
-    target = target.substr(0, target.find_first_of(" ;)"));
-    if (target == name || target == Folded(table.schema) + '.' + name) return true;
-  }
-  return false;
 }
 
 // A remedy's constant.
@@ -66,6 +35,8 @@ std::string Count(std::int64_t rows) {
   return rows >= kMostCounted ? "at least " + std::to_string(kMostCounted) : std::to_string(rows);
 }
 
+constexpr std::size_t kMostNames = 5;
+
 class Doctor {
  public:
   Doctor(const Examined& examined, const std::vector<ExaminedPolicy>& policies)
@@ -73,6 +44,7 @@ class Doctor {
 
   std::vector<Finding> Look() {
     for (const ExaminedPolicy& one : policies_) Refusals(one);
+    PlainIndexes();
     bool any = false;
     for (const ExaminedTable& table : examined_.tables) {
       const ExaminedPolicy* policy = PolicyOf(table);
@@ -87,8 +59,12 @@ class Doctor {
       Index();
       Triggers();
       Partman();
-      Statements();
-      if (policy == nullptr && table.kept_by.empty()) {
+      for (Finding& finding : ExamineStatements(examined_, table)) {
+        finding.table = name_;
+        findings_.push_back(std::move(finding));
+      }
+      Alike();
+      if (policy == nullptr && table.kept_by.empty() && examined_.keepers_known) {
         Add("NoPolicy", Severity::kInfo, "no policy looks after it",
             "partitions are made and dropped by something else, or not at all",
             "partition-controller doctor -o yaml prints a policy to begin with");
@@ -97,6 +73,7 @@ class Doctor {
     name_.clear();
     if (any || policies_.empty()) Jobs();
     Orphans();
+    NotLooked();
     std::stable_sort(findings_.begin(), findings_.end(),
                      [](const Finding& a, const Finding& b) { return a.severity < b.severity; });
     return std::move(findings_);
@@ -110,9 +87,15 @@ class Doctor {
     return found == policies_.end() ? nullptr : &*found;
   }
 
-  void Add(std::string code, Severity severity, std::string what, std::string why, std::string remedy) {
-    findings_.push_back(
-        {std::move(code), severity, name_, std::move(what), std::move(why), std::move(remedy)});
+  void Add(std::string code, Severity severity, std::string what, std::string why, std::string advice) {
+    Add(std::move(code), severity, std::move(what), std::move(why), std::vector<std::string>(),
+        std::move(advice));
+  }
+
+  void Add(std::string code, Severity severity, std::string what, std::string why,
+           std::vector<std::string> sql, std::string advice) {
+    findings_.push_back({std::move(code), severity, name_, std::move(what), std::move(why), std::move(sql),
+                         std::move(advice)});
   }
 
   // What the controller itself would refuse to do, in its words.
@@ -122,8 +105,15 @@ class Doctor {
       Add(refusal.code, refusal.stops_everything ? Severity::kError : Severity::kWarning, refusal.message,
           refusal.stops_everything ? "the controller does nothing to the table until this is mended"
                                    : "nothing is removed from the table until this is mended",
-          refusal.remedy);
+          refusal.sql, Words(refusal));
     }
+  }
+
+  // What its remedy says after the SQL.
+  static std::string Words(const Refusal& refusal) {
+    std::size_t sql = 0;
+    for (const std::string& statement : refusal.sql) sql += statement.size() + 1;
+    return refusal.remedy.substr(std::min(sql, refusal.remedy.size()));
   }
 
   // The clock on the axis of the table's key.
@@ -236,10 +226,10 @@ class Doctor {
     const std::string fallback =
         QuoteName(table_->default_partition->schema, table_->default_partition->name);
     if (table_->default_rows < 0) {
-      Add("DefaultUnreadable", Severity::kInfo,
-          "the default partition " + fallback + " could not be counted: it is locked, or may not be read",
-          "rows in it keep partitions of their time from being made",
-          "ask again, as a role that may read it");
+      Add("DefaultUnreadable", Severity::kWarning,
+          "the rows of the default partition " + fallback + " could not be counted: " + table_->default_error,
+          "rows in it keep partitions of their time from being made", table_->default_grants,
+          table_->default_grants.empty() ? "Ask again." : "");
       return;
     }
     if (table_->default_rows_ahead > 0) {
@@ -266,26 +256,60 @@ class Doctor {
           "a DETACH PARTITION ... CONCURRENTLY of " + name + " was left half done",
           "its rows are out of sight, inserts into its range fail, and no other partition can be detached "
           "meanwhile",
-          "ALTER TABLE " + name_ + " DETACH PARTITION " + name + " FINALIZE;");
+          {"ALTER TABLE " + name_ + " DETACH PARTITION " + name + " FINALIZE;"}, "");
     }
   }
 
   void Index() {
     if (table_->has_time_index) return;
     const std::string column = QuoteName(table_->key_column);
-    std::string remedy =
-        "CREATE INDEX ON ONLY " + name_ + " (" + column + ");  -- call it PARENT_INDEX below";
-    for (const Partition& partition : table_->partitions) {
-      if (partition.kind != Partition::Kind::kTable) continue;
-      remedy += "\nCREATE INDEX CONCURRENTLY ON " + QuoteName(partition.schema, partition.name) + " (" +
-                column + ");  -- then ALTER INDEX PARENT_INDEX ATTACH PARTITION it";
-      if (remedy.size() > 4'000) {
-        remedy += "\n-- and so on for the other partitions";
-        break;
-      }
-    }
+    std::vector<std::string> sql;
+    const auto build = [&](const Partition& partition) {
+      const bool there =
+          std::find(table_->indexed.begin(), table_->indexed.end(), partition.oid) != table_->indexed.end();
+      if (partition.kind != Partition::Kind::kTable || there) return;
+      sql.push_back("CREATE INDEX CONCURRENTLY ON " + QuoteName(partition.schema, partition.name) + " (" +
+                    column + ");");
+    };
+    for (const Partition& partition : table_->partitions) build(partition);
+    if (table_->default_partition) build(*table_->default_partition);
+    sql.push_back("CREATE INDEX ON " + name_ + " (" + column + ");");
     Add("TimeIndexMissing", Severity::kWarning, "no index of it is led by the time column " + column,
-        "queries for a short time read whole partitions, and row deletes read the whole table", remedy);
+        "queries for a short time read whole partitions, and row deletes read the whole table", sql,
+        "each by itself, outside a transaction: the last one takes over the indexes of the partitions, "
+        "builds "
+        "none anew, and blocks writers for a moment only");
+  }
+
+  void PlainIndexes() {
+    for (const UnindexedTable& table : examined_.unindexed) {
+      name_ = QuoteName(table.schema, table.name);
+      const std::string column = QuoteName(table.column);
+      Add("TimeIndexMissing", Severity::kWarning, "no index of it is led by the time column " + column,
+          "queries for a short time read all of it, and so does each look for expired rows",
+          {"CREATE INDEX CONCURRENTLY ON " + name_ + " (" + column + ");"},
+          "by itself, outside a transaction");
+    }
+  }
+
+  void Alike() {
+    std::vector<std::string> names;
+    for (const AlikeTable& one : table_->alike) {
+      if (one.bounded || NamedAsPartition(one.name, table_->name))
+        names.push_back(QuoteName(one.schema, one.name));
+    }
+    if (names.empty()) return;
+    std::string shown;
+    for (std::size_t i = 0; i < names.size() && i < kMostNames; ++i) shown += (i == 0 ? "" : ", ") + names[i];
+    if (names.size() > kMostNames) shown += ", and " + std::to_string(names.size() - kMostNames) + " more";
+    Add("LeftoverTable", Severity::kInfo,
+        (names.size() == 1
+             ? "a table looks as if it had been a partition of it: "
+             : std::to_string(names.size()) + " tables look as if they had been partitions of it: ") +
+            shown,
+        "no query of the table sees their rows, no retention ever drops them, and they take room on disk",
+        "Look at what is in them; then DROP TABLE, or ALTER TABLE ... ATTACH PARTITION, or a name of their "
+        "own.");
   }
 
   void Triggers() {
@@ -300,7 +324,7 @@ class Doctor {
               (trigger.extension.empty() ? " makes or chooses partitions"
                                          : " belongs to extension " + trigger.extension),
           "another tool's leftover routes rows, or makes partitions in an INSERT, under its locks",
-          "DROP TRIGGER " + QuoteName(trigger.name) + " ON " + on + ";");
+          {"DROP TRIGGER " + QuoteName(trigger.name) + " ON " + on + ";"}, "");
     }
   }
 
@@ -310,90 +334,10 @@ class Doctor {
       Add("PartmanAtWork", Severity::kWarning,
           "pg_partman's maintenance looks after it (" + row.config + ", every " + row.interval + ")",
           "two tools make and drop its partitions: what one detaches the other may drop",
-          "UPDATE " + row.config + " SET automatic_maintenance = 'off' WHERE parent_table = " +
-              Text(row.schema + "." + row.name) + ";");
+          {"UPDATE " + row.config + " SET automatic_maintenance = 'off' WHERE parent_table = " +
+           Text(row.schema + "." + row.name) + ";"},
+          "");
     }
-  }
-
-  std::string Seen(const SeenStatement& statement) const {
-    return MaskLiterals(statement.text, kShownQuery) +
-           (statement.calls > 0 ? " (" + std::to_string(statement.calls) + " calls" : " (a session's last") +
-           (statement.by.empty() ? "" : ", by " + statement.by) + ")";
-  }
-
-  std::string Reset() const {
-    return "\nThen SELECT pg_stat_statements_reset(); so that it is not reported again" +
-           (examined_.statements_since.empty() ? "" : " (last reset " + examined_.statements_since + ")") +
-           ".";
-  }
-
-  void Statements() {
-    const std::string name = Folded(table_->name);
-    const std::string column = Folded(table_->key_column);
-    // One of each kind is enough to act on, and the most expensive comes first.
-    bool by_ctid = false;
-    bool by_time = false;
-    bool makes = false;
-    std::size_t unpruned = 0;
-    for (const SeenStatement& statement : examined_.statements) {
-      const std::string text = Folded(statement.text);
-      // Ours say so, or go to one leaf; and what we ask is no finding.
-      if (!HasWord(text, name) || text.find("partition_controller") != std::string::npos ||
-          text.find("pg_catalog.") != std::string::npos) {
-        continue;
-      }
-      if (DeletesFrom(text, *table_) && HasWord(text, "ctid") && text.find("tableoid") == std::string::npos) {
-        if (!by_ctid) {
-          Add("DeletesByCtid", Severity::kError,
-              "rows are deleted from the partitioned table by ctid: " + Seen(statement),
-              "ctid is unique only inside one partition, so that for each expired row a live one at the same "
-              "place of another partition is deleted, too; EdgeWatch's retention job does this",
-              "Stop that job (EdgeWatch: the Cloud Run job `retention` and its Cloud Scheduler entry); "
-              "spec.retention takes its place." +
-                  Reset());
-        }
-        by_ctid = true;
-      } else if (text.find("partition of") != std::string::npos && text.find("create table") == 0) {
-        if (!makes) {
-          Add("PartitionsMadeElsewhere", Severity::kWarning,
-              "somebody else makes its partitions: " + Seen(statement),
-              "two tools compete for the same ranges; EdgeWatch's partition job does this, and fails at each "
-              "run, for no bind parameter can be a bound",
-              "Stop that job (EdgeWatch: the Cloud Run job `partition_manager` and its Cloud Scheduler "
-              "entry); spec.partitioning takes its place." +
-                  Reset());
-        }
-        makes = true;
-      } else if (DeletesFrom(text, *table_) && HasWord(text, column) &&
-                 (text.find(column + " <") != std::string::npos)) {
-        if (!by_time) {
-          Add("RowsDeletedElsewhere", Severity::kWarning,
-              "somebody else deletes its old rows: " + Seen(statement),
-              "retention by two hands: rows go before the policy, its undo window and its rollups say so",
-              "Stop that job; spec.retention takes its place." + Reset());
-        }
-        by_time = true;
-      } else if (statement.calls > 0 && unpruned < 3 && Unpruned(text, column)) {
-        ++unpruned;
-        Add("NotPruned", Severity::kWarning,
-            "a query reads all " + std::to_string(table_->partitions.size()) +
-                " partitions: " + Seen(statement) + ", " +
-                std::to_string(static_cast<std::int64_t>(statement.milliseconds)) + " ms in all",
-            "it names no bound of the time column " + QuoteName(table_->key_column) +
-                ", so that PostgreSQL plans and reads every partition, more of them each month",
-            "Add a condition on " + QuoteName(table_->key_column) +
-                " to it, of constants or parameters; EXPLAIN then shows fewer partitions.");
-      }
-    }
-  }
-
-  bool Unpruned(std::string_view text, const std::string& column) const {
-    const bool reads = text.starts_with("select") || text.starts_with("with") || text.starts_with("update") ||
-                       text.starts_with("delete");
-    const std::size_t where = FindWord(text, "where");
-    const bool bounded =
-        where != std::string_view::npos && FindWord(text, column, where) != std::string_view::npos;
-    return reads && table_->partitions.size() > 1 && !bounded;
   }
 
   void Jobs() {
@@ -405,15 +349,15 @@ class Doctor {
       const bool ddl = text.find("partition of") != std::string::npos ||
                        text.find("detach partition") != std::string::npos ||
                        text.find("attach partition") != std::string::npos;
-      const bool deletes = std::any_of(examined_.tables.begin(), examined_.tables.end(),
-                                       [&](const ExaminedTable& table) { return DeletesFrom(text, table); });
-      if (!partman && !ddl && !deletes) continue;
+      const bool touches =
+          std::any_of(examined_.tables.begin(), examined_.tables.end(),
+                      [&](const ExaminedTable& table) { return JobTouches(job.command, table); });
+      if (!partman && !ddl && !touches) continue;
       Add("CronJob", partman ? Severity::kWarning : Severity::kError,
-          "pg_cron runs a job on partitions (" + job.schedule +
-              "): " + MaskLiterals(job.command, kShownQuery),
+          "pg_cron runs a job on partitions (" + job.schedule + "): " + ShownStatement(job.command),
           partman ? "pg_partman's maintenance goes on for each table in part_config"
                   : "it makes, detaches or empties partitions behind the controller's back",
-          "SELECT cron.unschedule(" + std::to_string(job.id) + ");");
+          {"SELECT cron.unschedule(" + std::to_string(job.id) + ");"}, "");
     }
   }
 
@@ -425,16 +369,24 @@ class Doctor {
         Add("OrphanedRecord", Severity::kInfo,
             "the bookkeeping has a table that is gone: oid " + std::to_string(orphan.oid) + policy,
             "it is only clutter, unless the table was replaced: then the policy asks for consent first",
-            orphan.remedy);
+            orphan.sql, "");
       } else if (orphan.kind == Orphan::Kind::kDetached) {
         Add("OrphanedPartition", Severity::kWarning,
             "it was detached from a table that is gone, and nobody will drop it" + policy,
-            "it takes room on disk for ever", orphan.remedy);
+            "it takes room on disk for ever", orphan.sql, "");
       } else {
         Add("OrphanedTrigger", Severity::kError,
             "a trigger of the controller is on a table that no policy looks after",
-            "it diverts rows, or slows each write down, for nobody", orphan.remedy);
+            "it diverts rows, or slows each write down, for nobody", orphan.sql, "");
       }
+    }
+  }
+
+  void NotLooked() {
+    name_.clear();
+    for (const NotLookedAt& one : examined_.not_looked_at) {
+      Add("NotLookedAt", Severity::kWarning, "could not look at " + one.what + ": " + one.why,
+          "what is wrong there is not among these findings", one.sql, one.advice);
     }
   }
 
@@ -466,6 +418,7 @@ std::vector<Finding> Examine(const Examined& examined, const std::vector<Examine
 std::vector<const ExaminedTable*> WithoutPolicy(const Examined& examined,
                                                 const std::vector<ExaminedPolicy>& policies) {
   std::vector<const ExaminedTable*> tables;
+  if (!examined.keepers_known) return tables;
   for (const ExaminedTable& table : examined.tables) {
     const bool known = std::any_of(policies.begin(), policies.end(), [&](const ExaminedPolicy& one) {
       return one.catalog.table && one.catalog.table->oid == table.oid;
@@ -494,7 +447,8 @@ std::string FindingsText(const std::vector<Finding>& findings, bool colour) {
     text += colour ? "\x1b[1m" + Printable(title) + "\x1b[0m\n" : Printable(title) + "\n";
     field("what:", finding.what);
     field("why:", finding.why);
-    field("remedy:", finding.remedy);
+    for (std::size_t i = 0; i < finding.sql.size(); ++i) field(i == 0 ? "sql:" : "", finding.sql[i]);
+    if (!finding.advice.empty()) field("advice:", finding.advice);
   }
   return text;
 }
@@ -502,12 +456,15 @@ std::string FindingsText(const std::vector<Finding>& findings, bool colour) {
 nlohmann::ordered_json FindingsJson(const std::vector<Finding>& findings) {
   nlohmann::ordered_json array = nlohmann::ordered_json::array();
   for (const Finding& finding : findings) {
+    nlohmann::ordered_json sql = nlohmann::ordered_json::array();
+    for (const std::string& statement : finding.sql) sql.push_back(Utf8(statement));
     array.push_back({{"code", finding.code},
                      {"severity", ToString(finding.severity)},
                      {"table", Utf8(finding.table)},
                      {"what", Utf8(finding.what)},
                      {"why", Utf8(finding.why)},
-                     {"remedy", Utf8(finding.remedy)}});
+                     {"sql", sql},
+                     {"advice", Utf8(finding.advice)}});
   }
   return array;
 }

@@ -27,6 +27,15 @@ struct ForeignTrigger {
   bool operator==(const ForeignTrigger&) const = default;
 };
 
+// A table that is no partition, has the columns of a partitioned one, and is not in the bookkeeping.
+struct AlikeTable {
+  Oid oid = 0;
+  std::string schema;
+  std::string name;
+  bool bounded = false;  // a CHECK bounds the time column, as DETACH ... CONCURRENTLY leaves it
+  bool operator==(const AlikeTable&) const = default;
+};
+
 // A table that is partitioned by RANGE of one column of a time type.
 struct ExaminedTable {
   Oid oid = 0;
@@ -35,14 +44,19 @@ struct ExaminedTable {
   std::string key_column;
   std::string key_type;  // as format_type prints it
   bool has_time_index = false;
+  std::vector<Oid> indexed;  // the partitions that have such an index, whether the table has one or not
   std::vector<Partition> partitions;  // without the default, ordered by range
   std::optional<Partition> default_partition;
   // Of the default partition, counted up to kMostCounted; -1: somebody has it
   // locked, or we may not read it.
   std::int64_t default_rows = 0;
-  std::int64_t default_rows_ahead = 0;  // of now and later
+  std::int64_t default_rows_ahead = 0;      // of now and later
+  std::vector<std::string> default_grants;  // what it takes for us to read it
+  std::string default_error;                // why it could not be counted
   std::vector<ForeignTrigger> triggers;
-  std::string kept_by;  // "NAMESPACE/NAME" in the bookkeeping; empty: nobody
+  std::vector<AlikeTable> alike;
+  bool only_of_its_name = true;  // in the database: so that the name alone means it
+  std::string kept_by;           // "NAMESPACE/NAME" in the bookkeeping; empty: nobody
   bool operator==(const ExaminedTable&) const = default;
 };
 
@@ -93,19 +107,39 @@ struct Orphan {
   Oid oid = 0;
   std::string name;    // quoted
   std::string policy;  // "NAMESPACE/NAME", if known
-  std::string remedy;  // the SQL
+  std::vector<std::string> sql;
   bool operator==(const Orphan&) const = default;
+};
+
+// A plain table of a policy, of which no index is led by the time column.
+struct UnindexedTable {
+  std::string schema;
+  std::string name;
+  std::string column;
+  bool operator==(const UnindexedTable&) const = default;
+};
+
+// What should have been looked at and could not be.
+struct NotLookedAt {
+  std::string what;
+  std::string why;
+  std::vector<std::string> sql;  // what would permit it
+  std::string advice;
+  bool operator==(const NotLookedAt&) const = default;
 };
 
 struct Examined {
   Server server;
   std::string time_zone;  // the server's default
   std::vector<ExaminedTable> tables;
+  std::vector<UnindexedTable> unindexed;
   std::vector<PartmanTable> partman;
   std::vector<CronJob> jobs;
   std::vector<SeenStatement> statements;  // pg_stat_statements and pg_stat_activity
   std::string statements_since;           // when pg_stat_statements was reset; empty: not known
   std::vector<Orphan> orphans;
+  bool keepers_known = true;  // false: ExaminedTable::kept_by could not be read
+  std::vector<NotLookedAt> not_looked_at;
   bool operator==(const Examined&) const = default;
 };
 
@@ -122,8 +156,9 @@ struct Finding {
   Severity severity = Severity::kWarning;
   std::string table;  // quoted; empty: the database's
   std::string what;
-  std::string why;     // it matters
-  std::string remedy;  // SQL or a command; may have several lines
+  std::string why;               // it matters
+  std::vector<std::string> sql;  // what mends it: statements that run as they stand, one after the other
+  std::string advice;            // in words: what mends it if there is no SQL, or what else to know or to do
   bool operator==(const Finding&) const = default;
 };
 
@@ -137,7 +172,7 @@ std::vector<Finding> Examine(const Examined& examined, const std::vector<Examine
 std::string ProposePolicy(const ExaminedTable& table, const Examined& examined, const std::string& env);
 
 // The tables that it is worth to propose one for: those that the bookkeeping
-// gives to nobody.
+// gives to nobody; none if that could not be read.
 std::vector<const ExaminedTable*> WithoutPolicy(const Examined& examined,
                                                 const std::vector<ExaminedPolicy>& policies);
 

@@ -138,6 +138,15 @@ void Planning::Refuse(std::string code, std::string message, std::string remedy,
   plan.refusals.push_back({std::move(code), std::move(message), std::move(remedy), stops_everything});
 }
 
+void Planning::Refuse(std::string code, std::string message, std::vector<std::string> sql,
+                      const std::string& words, bool stops_everything) {
+  std::string remedy;
+  for (const std::string& statement : sql) remedy += (remedy.empty() ? "" : " ") + statement;
+  if (!words.empty()) remedy += ' ' + words;
+  Refuse(std::move(code), std::move(message), std::move(remedy), stops_everything);
+  plan.refusals.back().sql = std::move(sql);
+}
+
 void Planning::WakeAt(Instant instant) {
   if (instant <= at) return;
   plan.wake_at = plan.wake_at ? std::min(*plan.wake_at, instant) : instant;

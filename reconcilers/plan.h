@@ -28,6 +28,8 @@ struct Refusal {
   std::string message;            // what is wrong
   std::string remedy;             // what to do, with the SQL where there is one
   bool stops_everything = false;  // false: only the destructive steps wait
+  // The statements that `remedy` begins with, each to be run as it stands.
+  std::vector<std::string> sql = {};
   bool operator==(const Refusal&) const = default;
 };
 

@@ -32,6 +32,9 @@ struct Planning {
   // Plans a step and lets the model take it.
   void Do(Action action, std::string reason);
   void Refuse(std::string code, std::string message, std::string remedy, bool stops_everything);
+  // The remedy is to run `sql`, each statement as it stands; `words` go on after it.
+  void Refuse(std::string code, std::string message, std::vector<std::string> sql, const std::string& words,
+              bool stops_everything);
   // The plan may be asked again at `instant` (UTC), if that lies ahead.
   void WakeAt(Instant instant);
 

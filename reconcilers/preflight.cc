@@ -29,19 +29,17 @@ void CheckServer(Planning& p, const Now& now) {
              "run the newer release; this one reads and reports only", true);
   }
   if (!server.bookkeeping_usable) {
+    const std::string to = " TO " + QuoteName(server.user) + ";";
     p.Refuse("PrivilegeMissing",
              "role " + QuoteName(server.user) + " may not " +
                  (server.bookkeeping_version == 0 ? "create the schema partition_controller"
                                                   : "use the schema partition_controller"),
              server.bookkeeping_version == 0
-                 ? "GRANT CREATE ON DATABASE " + QuoteName(server.database_name) + " TO " +
-                       QuoteName(server.user) + ";"
-                 : "GRANT USAGE, CREATE ON SCHEMA partition_controller TO " + QuoteName(server.user) +
-                       "; GRANT ALL ON ALL TABLES IN SCHEMA partition_controller TO " +
-                       QuoteName(server.user) +
-                       "; GRANT ALL ON ALL SEQUENCES IN SCHEMA partition_controller TO " +
-                       QuoteName(server.user) + ";",
-             true);
+                 ? std::vector{"GRANT CREATE ON DATABASE " + QuoteName(server.database_name) + to}
+                 : std::vector{"GRANT USAGE, CREATE ON SCHEMA partition_controller" + to,
+                               "GRANT ALL ON ALL TABLES IN SCHEMA partition_controller" + to,
+                               "GRANT ALL ON ALL SEQUENCES IN SCHEMA partition_controller" + to},
+             "", true);
   }
   const auto skew = now.at > server.time ? now.at - server.time : server.time - now.at;
   if (!now.preview && skew > kTolerableSkew) {
@@ -122,8 +120,8 @@ void CheckShape(Planning& p) {
     p.Refuse(
         "KeyNullable",
         "column " + QuoteName(p.policy.time_column) + " may be NULL; such rows belong to no period",
-        "ALTER TABLE " + p.Name() + " ALTER COLUMN " + QuoteName(p.policy.time_column) + " SET NOT NULL;",
-        true);
+        {"ALTER TABLE " + p.Name() + " ALTER COLUMN " + QuoteName(p.policy.time_column) + " SET NOT NULL;"},
+        "", true);
   }
 }
 
@@ -134,24 +132,25 @@ void CheckPrivileges(Planning& p) {
       (p.enabled && p.policy.partitioning.conversion == Partitioning::Conversion::kOnline);
   const std::string user = QuoteName(p.server.user);
   if (!table.owner_is_us) {
-    p.Refuse("PrivilegeMissing",
-             "role " + user + " neither owns " + p.Name() + " nor is a member of its owner " +
-                 QuoteName(table.owner),
-             "GRANT " + QuoteName(table.owner) + " TO " + user + "; or ALTER TABLE " + p.Name() +
-                 " OWNER TO " + user + "; or name the owner in spec.connection.role",
-             true);
+    p.Refuse(
+        "PrivilegeMissing",
+        "role " + user + " neither owns " + p.Name() + " nor is a member of its owner " +
+            QuoteName(table.owner),
+        {"GRANT " + QuoteName(table.owner) + " TO " + user + ";"},
+        "or ALTER TABLE " + p.Name() + " OWNER TO " + user + "; or name the owner in spec.connection.role",
+        true);
   }
   if (!table.may_create && makes_tables) {
     p.Refuse("PrivilegeMissing",
              "role " + user + " may not create tables in schema " + QuoteName(table.schema),
-             "GRANT CREATE ON SCHEMA " + QuoteName(table.schema) + " TO " + user + ";", true);
+             {"GRANT CREATE ON SCHEMA " + QuoteName(table.schema) + " TO " + user + ";"}, "", true);
   }
   if (!table.owner_may_create && table.owner_is_us && makes_tables) {
     p.Refuse("PrivilegeMissing",
              "role " + QuoteName(table.owner) + ", which owns " + p.Name() +
                  " and gets its new partitions, may not create tables in schema " + QuoteName(table.schema),
-             "GRANT CREATE ON SCHEMA " + QuoteName(table.schema) + " TO " + QuoteName(table.owner) + ";",
-             true);
+             {"GRANT CREATE ON SCHEMA " + QuoteName(table.schema) + " TO " + QuoteName(table.owner) + ";"},
+             "", true);
   }
 }
 

@@ -234,4 +234,11 @@ std::string MaskLiterals(std::string_view query, std::size_t limit) {
   return std::string(CutText(masked, limit - dots.size())).append(dots);
 }
 
+std::vector<std::string> MaskedTokens(std::string_view query) {
+  Lexer lexer(query);
+  std::vector<std::string> tokens;
+  while (!lexer.done()) tokens.push_back(lexer.Next());
+  return tokens;
+}
+
 }  // namespace partition_controller

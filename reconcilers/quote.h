@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace partition_controller {
 
@@ -28,6 +29,9 @@ std::string_view CutText(std::string_view text, std::size_t limit);
 // bytes (cut at a UTF-8 boundary, then ending in "...").  Control characters
 // become spaces, bytes that are not UTF-8 become ?, so that any log can hold it.
 std::string MaskLiterals(std::string_view query, std::size_t limit);
+// Its words, quoted names, masked constants and single other characters; an
+// empty one for white space or a comment.
+std::vector<std::string> MaskedTokens(std::string_view query);
 
 }  // namespace partition_controller
 

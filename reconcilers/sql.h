@@ -38,6 +38,9 @@ struct Transaction {
   // Until it commits, rows that clients wrote are out of sight: locks are worth
   // waiting longer for than others.
   bool urgent = false;
+  // Nothing is lost by coming back for it: it gives up after locks.timeout or a little
+  // more, so that the worker's other tables do not wait with it.
+  bool can_wait = false;
   // Only once the transactions of now have ended: one that is older than the
   // moving of rows sees them where they were, and that place is about to go.
   bool after_others = false;

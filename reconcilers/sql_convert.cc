@@ -301,6 +301,7 @@ void ConversionSql::operator()(const DropInvalidIndex& a) {
                                  RegClass(Here(a.name)) + ") IS DISTINCT FROM false",
                              "index " + Here(a.name) + " is not invalid any more", kStaleState));
   out_.swift.push_back("DROP INDEX " + Here(a.name));
+  out_.can_wait = true;
 }
 
 void ConversionSql::operator()(const FenceConversion& a) {

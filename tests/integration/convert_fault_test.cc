@@ -162,6 +162,23 @@ TEST_F(ConversionFaults, ALockThatIsNotToBeHad) {
   }
 }
 
+// It waited as patiently as the swap does, 17 s, and the worker's other tables with it.
+TEST_F(ConversionFaults, AnInvalidIndexUnderALongReader) {
+  Begin(1);
+  db_->Sql("CREATE UNIQUE INDEX points_key_with_time ON points (id, ts)");
+  db_->Sql("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'points_key_with_time'::regclass");
+  pqxx::connection other(db_->uri());
+  pqxx::work reading(other);
+  reading.exec("SELECT count(*) FROM points");
+  const auto start = std::chrono::steady_clock::now();
+  const Convergence result = ConvergeOn(db_->uri(), policy_, then_);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 4 * policy_.locks.timeout);
+  ASSERT_TRUE(result.failure);
+  EXPECT_EQ(result.failure->reason, "LockTimeout") << result.failure->message;
+  reading.commit();
+  ExpectDone();
+}
+
 TEST_F(ConversionFaults, AStatementThatTakesTooLong) {
   Write();
   ASSERT_NO_FATAL_FAILURE(BeginAll());

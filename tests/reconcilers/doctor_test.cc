@@ -83,13 +83,72 @@ TEST(Doctor, DeletesByCtidAreOfTheTableItself) {
       CodesWith("DELETE FROM points WHERE (tableoid, ctid) IN (SELECT tableoid, ctid FROM points WHERE "
                 "ts < $1)"),
       Not(testing::Contains("DeletesByCtid")));
-  EXPECT_THAT(CodesWith("DELETE FROM points_10 WHERE ctid IN (SELECT ctid FROM points_10)"), IsEmpty());
+  EXPECT_THAT(CodesWith("DELETE FROM points_10 WHERE ctid IN (SELECT ctid FROM points_10)"),
+              ElementsAre("RowsDeletedElsewhere"));
   EXPECT_THAT(CodesWith("DELETE FROM other.points WHERE ctid = $1 AND ts < now()"), IsEmpty());
+}
+
+// A table that is looked after by nobody, unlike that of Healthy().
+std::vector<std::string> DeedsIn(const std::string& statement, const std::string& kept_by = "") {
+  Examined examined = Healthy();
+  examined.tables[0].kept_by = kept_by;
+  examined.statements = {{statement, 1, 12.5, "app"}};
+  std::vector<std::string> codes = CodesOf(examined);
+  std::erase(codes, "NoPolicy");
+  return codes;
+}
+
+// Jobs that make, detach, drop and empty partitions by their names were not seen.
+TEST(Doctor, JobsOfOthersAtPartitions) {
+  for (const char* makes :
+       {"CREATE TABLE IF NOT EXISTS points_p202701 PARTITION OF points FOR VALUES FROM ('2027-01-01') TO "
+        "('2027-02-01')",
+        "create table x partition of public.points default",
+        "ALTER TABLE points ATTACH PARTITION x DEFAULT"}) {
+    EXPECT_THAT(DeedsIn(makes), ElementsAre("PartitionsMadeElsewhere")) << makes;
+  }
+  for (const char* removes :
+       {"ALTER TABLE points DETACH PARTITION points_10",
+        "alter table only public.points detach partition x concurrently",
+        "DROP TABLE IF EXISTS other, points_10 CASCADE", "DROP TABLE public.points_p202401",
+        "DROP TABLE \"points_2024_01\"", "TRUNCATE points_10, other", "TRUNCATE TABLE ONLY points_10 CASCADE",
+        "TRUNCATE points"}) {
+    EXPECT_THAT(DeedsIn(removes), ElementsAre("PartitionsRemovedElsewhere")) << removes;
+  }
+  for (const char* deletes :
+       {"DELETE FROM points_10", "DELETE FROM ONLY public.points_10 WHERE id < $1",
+        "DELETE FROM points WHERE ts <= $1", "DELETE FROM points WHERE $1 > points.ts",
+        "DELETE FROM points WHERE date(ts) < $1",
+        "DELETE FROM points p USING devices d WHERE p.ts + d.keep < now()", "DELETE FROM points",
+        "WITH gone AS (DELETE FROM points WHERE ts < $1 RETURNING 1) SELECT count(*) FROM gone"}) {
+    EXPECT_THAT(DeedsIn(deletes), ElementsAre("RowsDeletedElsewhere")) << deletes;
+  }
+  for (const char* other :
+       {"DROP TABLE points_backup", "DROP TABLE waypoints_202401", "DROP TABLE points_of_interest_2024",
+        "TRUNCATE devices", "ALTER TABLE points ADD COLUMN x int", "DROP INDEX points_10",
+        "DROP TABLE other.points_10", "ALTER TABLE waypoints DETACH PARTITION w1",
+        "DELETE FROM points WHERE id = $1 AND ts = $2", "DELETE FROM points WHERE id = $1 AND ts > $2",
+        "INSERT INTO points_10 VALUES ($1)"}) {
+    EXPECT_THAT(DeedsIn(other), IsEmpty()) << other;
+  }
+}
+
+// The controller writes every name with its schema and in quotes.
+TEST(Doctor, TheControllersOwnStatementsAreNoFindings) {
+  for (
+      const char* ours :
+      {R"(ALTER TABLE "public"."points" DETACH PARTITION "public"."points_10")",
+       R"(DROP TABLE "public"."points_p202401")",
+       R"(ALTER TABLE "public"."points" ATTACH PARTITION "public"."x" DEFAULT)",
+       R"(DELETE FROM ONLY "public"."points_10" WHERE ctid = ANY (ARRAY(SELECT ctid FROM ONLY "public"."points_10")))"}) {
+    EXPECT_THAT(DeedsIn(ours, "default/points"), IsEmpty()) << ours;
+    EXPECT_THAT(DeedsIn(ours), testing::SizeIs(1)) << ours;
+  }
 }
 
 TEST(Doctor, WhatPrunesIsNoFinding) {
   EXPECT_THAT(CodesWith("SELECT avg(v) FROM points WHERE device = $1"), ElementsAre("NotPruned"));
-  EXPECT_THAT(CodesWith("SELECT max(ts) FROM points"), ElementsAre("NotPruned"));
+  EXPECT_THAT(CodesWith("SELECT max(ts) FROM points GROUP BY device"), ElementsAre("NotPruned"));
   EXPECT_THAT(CodesWith("SELECT avg(v) FROM points WHERE device = $1 AND ts >= $2"), IsEmpty());
   EXPECT_THAT(CodesWith("INSERT INTO points VALUES ($1, $2)"), IsEmpty());
   EXPECT_THAT(CodesWith("SELECT count(*) FROM waypoints"), IsEmpty());
@@ -113,6 +172,75 @@ TEST(Doctor, TheWorstComesFirst) {
   examined.tables[0].kept_by.clear();
   examined.tables[0].partitions[0].detach_pending = true;
   EXPECT_THAT(CodesOf(examined), ElementsAre("DetachPending", "TimeIndexMissing", "NoPolicy"));
+}
+
+TEST(Doctor, StatementsStandByThemselvesAndWordsBesideThem) {
+  Examined examined = Healthy();
+  examined.tables[0].has_time_index = false;
+  examined.tables[0].indexed = {examined.tables[0].partitions[0].oid = 10};
+  examined.tables[0].partitions.pop_back();
+  const std::vector<Finding> findings = Examine(examined, {});
+  ASSERT_THAT(findings, testing::SizeIs(2));
+  EXPECT_THAT(findings[1].sql, ElementsAre("CREATE INDEX CONCURRENTLY ON \"public\".\"points_11\" (\"ts\");",
+                                           "CREATE INDEX ON \"public\".\"points\" (\"ts\");"));
+  EXPECT_THAT(FindingsText(findings, false),
+              HasSubstr("\n  sql:     CREATE INDEX CONCURRENTLY ON \"public\".\"points_11\" (\"ts\");\n"
+                        "           CREATE INDEX ON \"public\".\"points\" (\"ts\");\n  advice:  each by"));
+}
+
+// A remedy that offers two ways, or says more than its SQL.
+TEST(Doctor, ARefusalsWordsAreNoSql) {
+  ExaminedPolicy one;
+  one.policy.table = {"public", "points"};
+  one.plan.refusals = {{"A", "m", "GRANT a TO b; or else", true, {"GRANT a TO b;"}},
+                       {"B", "m", "ONE; TWO;", true, {"ONE;", "TWO;"}},
+                       {"C", "m", "wait", true, {}}};
+  const std::vector<Finding> findings = Examine({}, {one});
+  ASSERT_THAT(findings, testing::SizeIs(3));
+  EXPECT_THAT(findings[0].sql, ElementsAre("GRANT a TO b;"));
+  EXPECT_EQ(findings[0].advice, "or else");
+  EXPECT_THAT(findings[1].sql, ElementsAre("ONE;", "TWO;"));
+  EXPECT_EQ(findings[1].advice, "");
+  EXPECT_THAT(findings[2].sql, IsEmpty());
+  EXPECT_EQ(findings[2].advice, "wait");
+}
+
+// Not to know is not to know of nobody.
+TEST(Doctor, WhatCouldNotBeLookedAtIsSaid) {
+  Examined examined = Healthy();
+  examined.tables[0].kept_by.clear();
+  EXPECT_THAT(CodesOf(examined), ElementsAre("NoPolicy"));
+  EXPECT_THAT(WithoutPolicy(examined, {}), testing::SizeIs(1));
+  examined.keepers_known = false;
+  examined.not_looked_at = {{"the bookkeeping", "permission denied", {"GRANT x TO y;"}, ""}};
+  const std::vector<Finding> findings = Examine(examined, {});
+  ASSERT_THAT(findings, testing::SizeIs(1));
+  EXPECT_EQ(findings[0].code, "NotLookedAt");
+  EXPECT_EQ(findings[0].what, "could not look at the bookkeeping: permission denied");
+  EXPECT_THAT(findings[0].sql, ElementsAre("GRANT x TO y;"));
+  EXPECT_THAT(WithoutPolicy(examined, {}), IsEmpty());
+}
+
+TEST(Doctor, AFormerPartitionHasANameOrACheckOfOne) {
+  const auto found = [](const std::string& name, bool bounded = false) {
+    Examined examined = Healthy();
+    examined.tables[0].alike = {{7, "public", name, bounded}};
+    return !CodesOf(examined).empty();
+  };
+  for (const char* name : {"points_p202401", "points_2024_01", "points_p2024w07", "points2024",
+                           "points_part_20240101", "points_y2024m01", "points_p2024q1"}) {
+    EXPECT_TRUE(found(name)) << name;
+  }
+  for (const char* name :
+       {"points_backup", "points_1", "points_of_2024", "points", "my_points_2024", "points_", "points_p"}) {
+    EXPECT_FALSE(found(name)) << name;
+  }
+  EXPECT_TRUE(found("odd", true));
+
+  Examined examined = Healthy();
+  for (int i = 0; i < 8; ++i)
+    examined.tables[0].alike.push_back({7, "public", "points_202" + std::to_string(i), false});
+  EXPECT_THAT(Examine(examined, {})[0].what, testing::EndsWith("\"points_2024\", and 3 more"));
 }
 
 TEST(Doctor, ControlCharactersDoNotReachTheTerminal) {
