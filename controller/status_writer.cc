@@ -164,7 +164,7 @@ void StatusWriter::WriteOne(const std::shared_ptr<const Resource>& resource, con
   // Until the informer has seen our last write, its answer is what is there.
   const bool unseen = known->over.lock() == resource;
   if (!unseen && known->wanted == known->answer) known->wanted = known->answer = nullptr;
-  const json& there = unseen ? known->answer : resource->status;
+  const json there = unseen ? known->answer : json::parse(resource->status);
   const std::optional<json> wanted = StatusFor(*resource, state, there, clock_.Now());
   if (known->owed && there == known->owed_for) {
     if (on_event_) on_event_(*known->owed);
