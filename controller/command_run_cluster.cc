@@ -9,6 +9,7 @@
 
 #include "controller/bell.h"
 #include "controller/commands.h"
+#include "controller/connection_record.h"
 #include "controller/controller.h"
 #include "controller/credentials.h"
 #include "controller/events.h"
@@ -38,6 +39,7 @@ struct Wanted {
   std::vector<Policy> policies;
   std::set<PolicyKey> unclear;  // those with problems
   std::set<ObjectKey> secrets;
+  std::set<ConnectionSpec> connections;
 };
 
 // `lease_uid` is the Lease's under which they are looked after.
@@ -50,6 +52,7 @@ Wanted Gather(const ResourceStore::Resources& resources, const std::string& leas
     }
     wanted.policies.push_back(*resource->policy);
     wanted.policies.back().origin.cluster = lease_uid;
+    wanted.connections.insert(resource->policy->connection);
     if (const auto& ref = resource->policy->connection.secret_ref) {
       wanted.secrets.insert({ref->name_space, ref->name});
     }
@@ -222,15 +225,41 @@ class ClusterRun {
     if (!Unsynced().empty()) return;
     const ResourceStore::Resources resources = store_.Get();
     if (!synced_ || resources != given_) {
+      Wanted wanted = Gather(resources, leader_->lease_uid());
+      if (!synced_) recorded_ = ReadRecord(leader_->note());
+      const bool deleted = std::any_of(given_.begin(), given_.end(),
+                                       [&](const auto& entry) { return !resources.contains(entry.first); });
+      // It may have kept a table there before it had another connection or none.
+      const bool look = !synced_ || deleted;
+      const std::vector<Policy> former = look ? Former(wanted.connections) : std::vector<Policy>{};
+      recorded_.insert(wanted.connections.begin(), wanted.connections.end());
+      // Before anything is done there, or nobody would find it.
+      if (!leader_->SetNote(ToRecord(recorded_))) return;
       given_ = resources;
-      const Wanted wanted = Gather(resources, leader_->lease_uid());
+      connections_ = std::move(wanted.connections);
       board_.SetSpecs(static_cast<int>(wanted.unclear.size()), true);
       secrets_.SetSecrets(wanted.secrets);
-      controller_.SetPolicies(wanted.policies, wanted.unclear);
+      controller_.SetPolicies(wanted.policies, wanted.unclear, former);
       if (!synced_) Log(Severity::kInfo, "Loaded policies", {{"policies", resources.size()}});
       synced_ = true;
     }
+    for (const ConnectionSpec& connection : controller_.TakeSettled()) {
+      if (!connections_.contains(connection)) recorded_.erase(connection);
+    }
+    leader_->SetNote(ToRecord(recorded_));
     if (around_.reload()) controller_.ReconcileNow();
+  }
+
+  // For each connection on record that no policy has any more, as much of one as
+  // it takes to look there.
+  std::vector<Policy> Former(const std::set<ConnectionSpec>& wanted) const {
+    std::vector<Policy> former;
+    for (const ConnectionSpec& connection : recorded_) {
+      if (wanted.contains(connection)) continue;
+      former.emplace_back().connection = connection;
+      former.back().origin.cluster = leader_->lease_uid();
+    }
+    return former;
   }
 
   void WriteStatuses(const std::stop_token& stop) {
@@ -273,6 +302,8 @@ class ClusterRun {
   std::optional<Leader> leader_;
   bool synced_ = false;
   ResourceStore::Resources given_;
+  std::set<ConnectionSpec> connections_;  // of the policies that were given
+  std::set<ConnectionSpec> recorded_;     // and of former ones
   Controller controller_;
   SecretWatch secrets_;
   Mutex mutex_;

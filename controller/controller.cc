@@ -29,7 +29,8 @@ std::vector<std::vector<Policy>> ByDatabase(const std::vector<Policy>& policies)
 
 }  // namespace
 
-void Controller::SetPolicies(const std::vector<Policy>& written, const std::set<PolicyKey>& unclear) {
+void Controller::SetPolicies(const std::vector<Policy>& written, const std::set<PolicyKey>& unclear,
+                             const std::vector<Policy>& former) {
   const std::vector<Policy> policies = WithRollupTables(written);
   std::set<PolicyKey> existing = unclear;
   for (const Policy& policy : policies) existing.insert(KeyOf(policy));
@@ -44,11 +45,7 @@ void Controller::SetPolicies(const std::vector<Policy>& written, const std::set<
   std::vector<std::vector<Policy>> groups = ByDatabase(policies);
 
   const MutexLock lock(mutex_);
-  // Workers that have nothing left end by themselves and are gathered here.
-  for (Seat& seat : seats_) {
-    if (seat.worker->ended()) seat.thread.join();
-  }
-  std::erase_if(seats_, [](const Seat& seat) { return !seat.thread.joinable(); });
+  GatherEnded();
   for (Seat& seat : seats_) {
     const auto group = std::find_if(groups.begin(), groups.end(), [&](const std::vector<Policy>& some) {
       return some.front().connection == seat.worker->connection();
@@ -57,13 +54,36 @@ void Controller::SetPolicies(const std::vector<Policy>& written, const std::set<
     const bool took = seat.worker->SetPolicies(wanted ? *group : std::vector<Policy>{}, existing);
     if (wanted && took) groups.erase(group);
   }
-  for (const std::vector<Policy>& group : groups) Start(group);
+  for (const std::vector<Policy>& group : groups) Start(group.front(), group);
+  for (const Policy& any : former) {
+    const bool attended = std::any_of(seats_.begin(), seats_.end(), [&](const Seat& seat) {
+      return seat.worker->connection() == any.connection;
+    });
+    if (!attended) Start(any, {});
+  }
   for (const PolicyKey& key : theirs) environment_.board.Remove(key);
   environment_.metrics.SetWorkers(static_cast<int>(seats_.size()));
 }
 
-void Controller::Start(const std::vector<Policy>& policies) {
-  auto worker = std::make_unique<Worker>(policies.front().connection, environment_);
+// Workers that have nothing left end by themselves.
+void Controller::GatherEnded() {
+  for (Seat& seat : seats_) {
+    if (!seat.worker->ended()) continue;
+    seat.thread.join();
+    if (seat.worker->settled()) settled_.push_back(seat.worker->connection());
+  }
+  std::erase_if(seats_, [](const Seat& seat) { return !seat.thread.joinable(); });
+  environment_.metrics.SetWorkers(static_cast<int>(seats_.size()));
+}
+
+std::vector<ConnectionSpec> Controller::TakeSettled() {
+  const MutexLock lock(mutex_);
+  GatherEnded();
+  return std::exchange(settled_, {});
+}
+
+void Controller::Start(const Policy& any, const std::vector<Policy>& policies) {
+  auto worker = std::make_unique<Worker>(any, environment_);
   worker->SetPolicies(policies, {});
   std::jthread thread([worker = worker.get()](const std::stop_token& stop) { worker->Run(stop); });
   seats_.push_back({std::move(worker), std::move(thread)});

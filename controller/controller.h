@@ -27,8 +27,14 @@ class Controller {
 
   // The policies from now on.  New and changed ones are looked at once; tables
   // of those that are gone are released, but not of those in `unclear`: they
-  // exist, and nobody knows what they say.
-  void SetPolicies(const std::vector<Policy>& written, const std::set<PolicyKey>& unclear = {});
+  // exist, and nobody knows what they say.  In databases of `former` policies,
+  // which none of these leads to, it is looked for what they left behind.
+  void SetPolicies(const std::vector<Policy>& written, const std::set<PolicyKey>& unclear = {},
+                   const std::vector<Policy>& former = {});
+
+  // The databases, since it was asked last, that no policy leads to any more and
+  // none has left anything behind in.
+  std::vector<ConnectionSpec> TakeSettled();
 
   // Looks at all of them now.
   void ReconcileNow();
@@ -52,11 +58,13 @@ class Controller {
     std::jthread thread;
   };
 
-  void Start(const std::vector<Policy>& policies) PC_REQUIRES(mutex_);
+  void Start(const Policy& any, const std::vector<Policy>& policies) PC_REQUIRES(mutex_);
+  void GatherEnded() PC_REQUIRES(mutex_);
 
   const Environment environment_;
   mutable Mutex mutex_;
   std::vector<Seat> seats_ PC_GUARDED_BY(mutex_);
+  std::vector<ConnectionSpec> settled_ PC_GUARDED_BY(mutex_);
 };
 
 // What is missing before the first look at everything is over, for readiness;

@@ -1,6 +1,7 @@
 #include "controller/informer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "controller/log.h"
 
@@ -51,12 +52,6 @@ ObjectKey KeyOf(const json& object) {
 
 std::string VersionOf(const json& object) { return Text(Metadata(object), "resourceVersion"); }
 
-// Half of an object is who wrote which field.
-std::shared_ptr<const json> Keep(json object) {
-  object["metadata"].erase("managedFields");
-  return std::make_shared<const json>(std::move(object));
-}
-
 }  // namespace
 
 Listing::Next Listing::NextStep(double random) const {
@@ -75,21 +70,17 @@ std::vector<ObjectChange> Listing::Listed(const json& list) {
   const std::string version = VersionOf(list);
   if (version.empty() || !list.contains("items") || !list.at("items").is_array()) Nonsense();
   std::vector<ObjectChange> changes;
-  std::map<ObjectKey, std::shared_ptr<const json>> objects;
+  std::map<ObjectKey, std::string> versions;
   for (const json& item : list.at("items")) {
     const ObjectKey key = KeyOf(item);
-    const auto known = objects_.find(key);
-    if (known != objects_.end() && VersionOf(*known->second) == VersionOf(item)) {
-      objects[key] = known->second;
-      continue;
-    }
-    objects[key] = Keep(item);
-    changes.push_back({key, objects[key]});
+    versions[key] = VersionOf(item);
+    const auto known = versions_.find(key);
+    if (known == versions_.end() || known->second != versions[key]) changes.push_back({key, &item});
   }
-  for (const auto& [key, object] : objects_) {
-    if (!objects.contains(key)) changes.push_back({key, nullptr});
+  for (const auto& [key, known] : versions_) {
+    if (!versions.contains(key)) changes.push_back({key, nullptr});
   }
-  objects_ = std::move(objects);
+  versions_ = std::move(versions);
   version_ = version;
   synced_ = true;
   watches_ = 0;
@@ -110,14 +101,10 @@ std::vector<ObjectChange> Listing::Saw(const json& event) {
   std::vector<ObjectChange> changes;
   if (type == "ADDED" || type == "MODIFIED") {
     const ObjectKey key = KeyOf(object);
-    std::shared_ptr<const json>& known = objects_[key];
-    if (!known || VersionOf(*known) != version) {
-      known = Keep(object);
-      changes.push_back({key, known});
-    }
+    if (std::exchange(versions_[key], version) != version) changes.push_back({key, &object});
   } else if (type == "DELETED") {
     const ObjectKey key = KeyOf(object);
-    if (objects_.erase(key) > 0) changes.push_back({key, nullptr});
+    if (versions_.erase(key) > 0) changes.push_back({key, nullptr});
   } else if (type != "BOOKMARK") {
     Nonsense();
   }
@@ -213,11 +200,16 @@ void Informer::List(const std::stop_token& stop) {
     if (!token.empty()) path += "&continue=" + token;
     json page = cluster_.Call({ClusterRequest::Verb::kGet, path, ""}, stop);
     token = Text(Metadata(page), "continue");
+    if (!page.contains("items") || !page.at("items").is_array()) Nonsense();
+    // Half of an object is who wrote which field.
+    for (json& item : page.at("items")) {
+      KeyOf(item);
+      item["metadata"].erase("managedFields");
+    }
     if (all.is_null()) {
       all = std::move(page);
       continue;
     }
-    if (!page.contains("items") || !page.at("items").is_array()) Nonsense();
     for (json& item : page.at("items")) all["items"].push_back(std::move(item));
   } while (!token.empty());
   const bool first = !listing_.synced();

@@ -32,7 +32,7 @@ struct ObjectKey {
 
 struct ObjectChange {
   ObjectKey key;
-  std::shared_ptr<const nlohmann::json> object;  // nothing: it is gone
+  const nlohmann::json* object = nullptr;  // of what was listed or seen; null: it is gone
 };
 
 // The decisions, without the network.  Not thread-safe.
@@ -61,7 +61,9 @@ class Listing {
  private:
   bool synced_ = false;
   std::string version_;  // empty: a list is due
-  std::map<ObjectKey, std::shared_ptr<const nlohmann::json>> objects_;
+  // Of each object.  The objects themselves are many times as large as what is
+  // made of them.
+  std::map<ObjectKey, std::string> versions_;
   int failures_ = 0;
   std::chrono::milliseconds retry_after_{0};
   int watches_ = 0;     // since the last list

@@ -70,6 +70,7 @@ json Election::Claim(const std::string& name_space, const std::string& name, Ins
   spec["leaseTransitions"] = transitions;
   spec["renewTime"] = now;
   lease["spec"] = spec;
+  if (note_) lease["metadata"]["annotations"][kConnections] = *note_;
   return lease;
 }
 
@@ -97,6 +98,14 @@ std::string Election::lease_uid() const {
   return TextOf(lease_->at("metadata"), "uid");
 }
 
+std::string Election::note() const {
+  if (!lease_ || !lease_->is_object()) return "";
+  const auto metadata = lease_->find("metadata");
+  if (metadata == lease_->end() || !metadata->is_object()) return "";
+  const auto annotations = metadata->find("annotations");
+  return annotations == metadata->end() ? "" : TextOf(*annotations, kConnections);
+}
+
 Leader::Leader(Cluster& cluster, std::string identity, std::string name_space, std::string name,
                std::function<void()> on_change, LeaseTerms terms)
     : cluster_(cluster),
@@ -117,6 +126,22 @@ std::string Leader::lease_uid() const {
   return election_.lease_uid();
 }
 
+std::string Leader::note() const {
+  const MutexLock lock(mutex_);
+  return election_.note();
+}
+
+bool Leader::SetNote(const std::string& note) {
+  const MutexLock lock(mutex_);
+  if (election_.SetNote(note) && election_.NoteDue()) wake_.Ring();
+  return !election_.NoteDue();
+}
+
+bool Leader::NoteDue() const {
+  const MutexLock lock(mutex_);
+  return election_.NoteDue();
+}
+
 std::string Leader::problem() const {
   const MutexLock lock(mutex_);
   return problem_;
@@ -131,6 +156,7 @@ void Leader::Run(const std::stop_token& stop) {
   std::minstd_rand random(std::random_device{}());
   bool led = false;
   while (!stop.stop_requested()) {
+    const bool note_due = NoteDue();
     try {
       TryOnce(stop);
       const MutexLock lock(mutex_);
@@ -146,10 +172,9 @@ void Leader::Run(const std::stop_token& stop) {
       }
       problem_ = race ? "" : error.what();
     }
-    if (const bool leads = Leads(); leads != led) {
-      led = leads;
-      on_change_();
-    }
+    const bool leads = Leads();
+    if (leads != led || (note_due && !NoteDue())) on_change_();
+    led = leads;
     const double wait = static_cast<double>(terms_.retry.count()) *
                         (1 + kJitter * std::uniform_real_distribution<double>()(random));
     auto pause = std::chrono::duration_cast<Instant::duration>(std::chrono::duration<double>(wait));
@@ -159,7 +184,7 @@ void Leader::Run(const std::stop_token& stop) {
       const auto left = election_.ClaimFrom() - Steady();
       if (left > Instant::duration(0)) pause = std::min(pause, left);
     }
-    clock.WaitUntil(clock.Now() + pause, stop);
+    wake_.WaitUntil(clock, clock.Now() + pause, stop);
   }
 }
 

@@ -14,12 +14,17 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 
+#include "controller/bell.h"
 #include "controller/cluster.h"
 #include "controller/mutex.h"
 #include "reconcilers/instant.h"
 
 namespace partition_controller {
+
+// The annotation of the Lease in which its holder leaves word for its successors.
+inline constexpr const char* kConnections = "edgewatch.dev/connections";
 
 struct LeaseTerms {
   std::chrono::seconds lease{15};  // after so long without a renewal others may take it
@@ -46,6 +51,12 @@ class Election {
   // one.  `wall` is the time that people read.
   nlohmann::json Claim(const std::string& name_space, const std::string& name, Instant wall) const;
 
+  // What claims carry from now on as the annotation; false: as before.
+  bool SetNote(const std::string& note) { return std::exchange(note_, note) != note; }
+  // The annotation as it was seen last.
+  std::string note() const;
+  bool NoteDue() const { return note_ && *note_ != note(); }
+
   // The server accepted a claim that was sent at `sent`.
   void Won(const nlohmann::json& lease, Instant sent);
 
@@ -63,7 +74,8 @@ class Election {
   const LeaseTerms terms_;
   std::optional<nlohmann::json> lease_;
   std::string holder_;
-  Instant changed_{};  // when the record was last seen to change
+  std::optional<std::string> note_;  // nothing: as it is
+  Instant changed_{};                // when the record was last seen to change
   std::optional<Instant> renewed_;
 };
 
@@ -71,7 +83,7 @@ class Election {
 class Leader {
  public:
   // `cluster` must answer, or fail, well within terms.renew.  `on_change` is
-  // called when it begins or ceases to lead.
+  // called when it begins or ceases to lead, and when a note was written.
   Leader(Cluster& cluster, std::string identity, std::string name_space, std::string name,
          std::function<void()> on_change, LeaseTerms terms = {});
   ~Leader() = default;
@@ -85,6 +97,12 @@ class Leader {
   // for its successors until somebody deletes the Lease.
   std::string lease_uid() const;
 
+  // Of its holder: what was left there, by itself or by those before it.
+  std::string note() const;
+  // Has another note written at once.  False until it is there; `on_change` is
+  // called then.
+  bool SetNote(const std::string& note);
+
   // What keeps it from taking part; empty: nothing.
   std::string problem() const;
 
@@ -95,6 +113,7 @@ class Leader {
  private:
   void Run(const std::stop_token& stop);
   void TryOnce(const std::stop_token& stop);
+  bool NoteDue() const;
   std::string Path() const;
 
   Cluster& cluster_;
@@ -102,6 +121,7 @@ class Leader {
   const std::string name_;
   const std::function<void()> on_change_;
   const LeaseTerms terms_;
+  Bell wake_;
   mutable Mutex mutex_;
   Election election_ PC_GUARDED_BY(mutex_);
   std::string problem_ PC_GUARDED_BY(mutex_);

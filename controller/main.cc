@@ -20,6 +20,8 @@
 
 namespace {
 
+constexpr int kLargeAnswer = 128 * 1024;
+
 // Names this process in the bookkeeping, for people.
 std::string Holder() {
   char host[256] = "unknown";
@@ -69,8 +71,10 @@ int RunAsPlugin(const std::vector<std::string>& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // A few threads that mostly sleep need no heap each.
-  mallopt(M_ARENA_MAX, 2);  // NOLINT(concurrency-mt-unsafe): there is one thread yet
+  // A few threads that mostly sleep need no heap each; and large answers are given
+  // back at once, instead of making the heap as large as the largest was.
+  mallopt(M_ARENA_MAX, 2);                  // NOLINT(concurrency-mt-unsafe): there is one thread yet
+  mallopt(M_MMAP_THRESHOLD, kLargeAnswer);  // NOLINT(concurrency-mt-unsafe): likewise
   try {
     const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
     const bool plugin = argc > 0 && partition_controller::IsPlugin(argv[0]);

@@ -1,9 +1,9 @@
 // Tables that somebody looked after, and nobody does any more.
 //
 // The bookkeeping remembers under which Lease a table was looked after.  The
-// next holder of that Lease finds there what its predecessors left behind, as
-// far as some living policy leads to the same database.  It also remembers the
-// table of a policy that names another one now.
+// next holder of that Lease finds there what its predecessors left behind; the
+// Lease says which databases that may be in (controller/connection_record.h).
+// It also remembers the table of a policy that names another one now.
 
 #ifndef PARTITION_CONTROLLER_CONTROLLER_ORPHANS_H_
 #define PARTITION_CONTROLLER_CONTROLLER_ORPHANS_H_

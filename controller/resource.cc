@@ -183,7 +183,8 @@ Resource ReadResource(const json& object) {
   // A value that nobody foresaw takes no rows away.
   resource.origin.hold =
       annotations.contains(kHoldRetention) && annotations.at(kHoldRetention) != json("false");
-  resource.status = object.value("status", json::object());
+  const json status = object.value("status", json::object());
+  resource.status = status.dump();
   const DecodeContext context{.known_zone = [](std::string_view zone) { return KnownZone(zone); },
                               .in_cluster = true};
   Decoded decoded = DecodeObject(object, "", {}, context);
@@ -191,7 +192,7 @@ Resource ReadResource(const json& object) {
     resource.problems.push_back(Printable(problem.path + ": " + problem.message));
   }
   if (decoded.policies.size() == 1) {
-    resource.problems = Changed(decoded.policies.front(), resource.status);
+    resource.problems = Changed(decoded.policies.front(), status);
     if (!resource.problems.empty()) return resource;
     resource.policy = std::move(decoded.policies.front());
     resource.policy->origin = resource.origin;

@@ -162,7 +162,9 @@ json StatusWriter::Apply(const Resource& resource, json* status, const std::stop
 void StatusWriter::WriteOne(const std::shared_ptr<const Resource>& resource, const PolicyState* state,
                             Known* known, const std::stop_token& stop) {
   // Until the informer has seen our last write, its answer is what is there.
-  const json& there = known->over == resource ? known->answer : resource->status;
+  const bool unseen = known->over.lock() == resource;
+  if (!unseen && known->wanted == known->answer) known->wanted = known->answer = nullptr;
+  const json there = unseen ? known->answer : json::parse(resource->status);
   const std::optional<json> wanted = StatusFor(*resource, state, there, clock_.Now());
   if (known->owed && there == known->owed_for) {
     if (on_event_) on_event_(*known->owed);
@@ -178,6 +180,7 @@ void StatusWriter::WriteOne(const std::shared_ptr<const Resource>& resource, con
       const json answer = Apply(*resource, &sent, stop);
       if (event && on_event_) on_event_(*event);
       known->owed.reset();
+      known->owed_for = nullptr;
       known->over = resource;
       known->wanted = *wanted;
       known->answer = answer.value("status", json::object());

@@ -37,8 +37,8 @@ class StatusWriter {
     std::shared_ptr<const Resource> resource;
     std::vector<std::shared_ptr<const PolicyState>> states;
     // The last write: over which resource, what was wanted, and what the server
-    // made of it.
-    std::shared_ptr<const Resource> over;
+    // made of it; as long as that is not the same, or was not seen yet.
+    std::weak_ptr<const Resource> over;
     nlohmann::json wanted;
     nlohmann::json answer;
     // Of a write that failed, or whose answer was lost: what is told if it is there

@@ -26,12 +26,17 @@ std::string Label(const TableName& table) { return table.schema + "." + table.na
 
 }  // namespace
 
-Worker::Worker(ConnectionSpec connection, const Environment& environment)
-    : connection_(std::move(connection)), environment_(environment), random_(environment.seed) {}
+Worker::Worker(const Policy& any, const Environment& environment)
+    : environment_(environment), random_(environment.seed) {
+  any_.connection = any.connection;
+  any_.locks = any.locks;
+  any_.origin.cluster = any.origin.cluster;
+}
 
 bool Worker::SetPolicies(const std::vector<Policy>& policies, const std::set<PolicyKey>& existing) {
   const MutexLock lock(mutex_);
   if (ended_) return false;
+  looked_last_ = false;
   const Instant now = environment_.clock.Now();
   std::set<PolicyKey> wanted;
   for (const Policy& policy : policies) {
@@ -147,9 +152,14 @@ void Worker::DropSession() {
   session_.reset();
 }
 
+bool Worker::LastLookDue() const {
+  const MutexLock lock(mutex_);
+  return environment_.gone && Idle() && !looked_last_ && not_before_ <= environment_.clock.Now();
+}
+
 bool Worker::NothingLeft() {
   const MutexLock lock(mutex_);
-  ended_ = entries_.empty() && deleted_.empty();
+  ended_ = Idle() && (looked_last_ || !environment_.gone);
   return ended_;
 }
 
@@ -163,10 +173,15 @@ bool Worker::ended() const {
   return ended_;
 }
 
+bool Worker::settled() const {
+  const MutexLock lock(mutex_);
+  return settled_;
+}
+
 bool Worker::Stuck() const {
   const MutexLock lock(mutex_);
   if (!beat_) return false;
-  std::chrono::milliseconds longest{0};
+  std::chrono::milliseconds longest = any_.locks.statement_timeout;
   for (const auto& [key, entry] : entries_) longest = std::max(longest, entry.policy.locks.statement_timeout);
   return environment_.clock.Now() - *beat_ > 2 * longest + kPatience;
 }
@@ -203,6 +218,7 @@ Instant Worker::NextDue() const {
   Instant next = environment_.clock.Now() + kLongSleep;
   for (const auto& [key, entry] : entries_) next = std::min(next, entry.due);
   for (const Deleted& deleted : deleted_) next = std::min(next, deleted.due);
+  if (Idle()) next = environment_.clock.Now();
   return std::max(next, not_before_);
 }
 

@@ -46,9 +46,10 @@ struct Environment {
 
 class Worker {
  public:
-  Worker(ConnectionSpec connection, const Environment& environment);
+  // `any` policy that the database has or had: how it is looked at without one.
+  Worker(const Policy& any, const Environment& environment);
 
-  const ConnectionSpec& connection() const { return connection_; }
+  const ConnectionSpec& connection() const { return any_.connection; }
 
   // The policies of this database from now on.  Of those that are no longer
   // among them, the ones in `existing` only moved elsewhere; the others were
@@ -60,6 +61,10 @@ class Worker {
 
   // Until `stop`, or until there is nothing left to look after.
   void Run(const std::stop_token& stop);
+
+  // Of one that has ended: it saw that policies of this cluster, deleted ones
+  // included, keep no table here any more.
+  bool settled() const;
 
   // Does all that is due; returns when to come back.  Indexes are built meanwhile,
   // on threads and sessions of their own.
@@ -109,6 +114,8 @@ class Worker {
   // What is due, and when (worker.cc).
   std::vector<Job> TakeDue();
   std::vector<Policy> TakeDeleted();
+  bool Idle() const PC_REQUIRES(mutex_) { return entries_.empty() && deleted_.empty(); }
+  bool LastLookDue() const;
   bool NothingLeft();
   Instant NextDue() const;
   // Nothing if the policy has changed or gone since the job was taken.
@@ -120,11 +127,15 @@ class Worker {
   void Beat();
 
   // The work (worker_run.cc).
+  void Open();
   bool EnsureSession(const std::vector<Job>& jobs);
   void LoseSession(const Failure& failure, const std::vector<Job>& jobs);
   // Takes tables for deleted whose policies went while nobody ran, once for each
   // session.
   void FindOrphans(const std::vector<Job>& jobs, const Seen& seen, const std::stop_token& stop);
+  void Search(const Policy& any, const Server& server, const std::stop_token& stop);
+  // Before it ends: what others left behind here that no policy leads to.
+  void LastLook(const std::stop_token& stop);
   void ReleaseDeleted(const std::vector<Policy>& deleted, const std::stop_token& stop);
   void ReleaseFailed(const Policy& policy, const Failure& failure);
   // `reused`: the session is from an earlier run.
@@ -138,7 +149,7 @@ class Worker {
   void Finish(const Job& job, const Convergence& result, Instant began);
   void Fail(const Job& job, const Failure& failure, Instant began);
 
-  const ConnectionSpec connection_;
+  Policy any_;  // without a table
   const Environment& environment_;
   std::unique_ptr<Session> session_;  // only the worker's thread touches it
   bool orphans_known_ = false;        // likewise
@@ -159,6 +170,8 @@ class Worker {
   bool reconnect_ PC_GUARDED_BY(mutex_) = false;      // before anything else is done
   Instant last_look_ PC_GUARDED_BY(mutex_){};
   std::optional<Instant> beat_ PC_GUARDED_BY(mutex_);  // nothing: idle
+  bool looked_last_ PC_GUARDED_BY(mutex_) = false;
+  bool settled_ PC_GUARDED_BY(mutex_) = false;
   bool ended_ PC_GUARDED_BY(mutex_) = false;
   std::list<Build> builds_ PC_GUARDED_BY(mutex_);
 

@@ -125,12 +125,12 @@ void Remember(const DoneStep& done, PolicyState* state) {
 Instant Worker::RunDue(const std::stop_token& stop) {
   const std::vector<Job> jobs = TakeDue();
   const std::vector<Policy> deleted = TakeDeleted();
-  if (jobs.empty() && deleted.empty()) return NextDue();
+  if (jobs.empty() && deleted.empty() && !LastLookDue()) return NextDue();
   environment_.metrics.WorkerBusy();
   Beat();
   if (TakeReconnect()) DropSession();
   const bool reused = session_ != nullptr;
-  if (EnsureSession(jobs)) {
+  if ((!jobs.empty() || !deleted.empty()) && EnsureSession(jobs)) {
     Seen seen = ReadAll(jobs, reused, stop);
     ReleaseDeleted(deleted, stop);
     FindOrphans(jobs, seen, stop);
@@ -138,6 +138,7 @@ Instant Worker::RunDue(const std::stop_token& stop) {
       if (seen.catalogs[i]) Reconcile(jobs[i], seen.now, *std::move(seen.catalogs[i]), stop);
     }
   }
+  if (LastLookDue() && !stop.stop_requested()) LastLook(stop);
   environment_.metrics.WorkerIdle();
   {
     const MutexLock lock(mutex_);
@@ -146,14 +147,18 @@ Instant Worker::RunDue(const std::stop_token& stop) {
   return NextDue();
 }
 
+void Worker::Open() {
+  session_ = environment_.connect(connection());
+  orphans_known_ = false;  // it may lead elsewhere
+  const MutexLock lock(session_mutex_);
+  cancellable_ = session_.get();
+}
+
 bool Worker::EnsureSession(const std::vector<Job>& jobs) {
   if (session_) return true;
   Failure failure;
   try {
-    session_ = environment_.connect(connection_);
-    orphans_known_ = false;  // it may lead elsewhere
-    const MutexLock lock(session_mutex_);
-    cancellable_ = session_.get();
+    Open();
     return true;
   } catch (const ConnectionProblem& problem) {
     failure = {"ConnectionNotFound", problem.what(), problem.needs_a_person()};
@@ -185,7 +190,7 @@ void Worker::LoseSession(const Failure& failure, const std::vector<Job>& jobs) {
     });
   }
   Log(SeverityOf(failure), "Could not reach database",
-      {{"connection", Describe(connection_)},
+      {{"connection", Describe(connection())},
        {"policies", entries_.size()},
        {"reason", failure.reason},
        {"error", failure.message},
@@ -200,20 +205,21 @@ void Worker::FindOrphans(const std::vector<Job>& jobs, const Seen& seen, const s
   std::size_t i = 0;
   while (i < seen.catalogs.size() && !seen.catalogs[i]) ++i;
   if (i == seen.catalogs.size() || !session_ || stop.stop_requested()) return;
-  const Server& server = seen.catalogs[i]->server;
-  const std::string& cluster = jobs[i].policy.origin.cluster;
-  if (!server.bookkeeping_usable || server.bookkeeping_version != kBookkeepingVersion || cluster.empty())
-    return;
-  std::vector<Policy> kept;
   try {
-    kept = environment_.operations.kept(*session_, jobs[i].policy);
+    Search(jobs[i].policy, seen.catalogs[i]->server, stop);
   } catch (const DatabaseError& error) {
     Log(Severity::kWarning, "Could not look for tables of deleted policies", {{"error", error.what()}});
     if (error.kind() == DatabaseError::Kind::kUnreachable) LoseSession(FailureOf(error, Policy{}), {});
+  }
+}
+
+void Worker::Search(const Policy& any, const Server& server, const std::stop_token& stop) {
+  if (!server.bookkeeping_usable || server.bookkeeping_version != kBookkeepingVersion ||
+      any.origin.cluster.empty()) {
     return;
   }
   bool all_known = true;
-  for (const Policy& policy : kept) {
+  for (const Policy& policy : environment_.operations.kept(*session_, any)) {
     if (stop.stop_requested()) return;
     const PolicyKey key = KeyOf(policy);
     const auto known = [&] {
@@ -238,6 +244,45 @@ void Worker::FindOrphans(const std::vector<Job>& jobs, const Seen& seen, const s
     if (!entries_.contains(key)) deleted_.push_back({policy, environment_.clock.Now(), 0, true});
   }
   orphans_known_ = all_known;
+}
+
+void Worker::LastLook(const std::stop_token& stop) {
+  const auto end = [this](bool settled) {
+    const MutexLock lock(mutex_);
+    looked_last_ = true;
+    settled_ = settled;
+  };
+  Failure failure;
+  try {
+    if (!session_) Open();
+    const Now now{environment_.clock.Now(), false};
+    Server server = environment_.operations.read(*session_, {&any_}, now).at(0).server;
+    if (server.bookkeeping_version == 0) return end(true);
+    if (server.bookkeeping_usable && server.bookkeeping_version < kBookkeepingVersion) {
+      // There is no policy any more with whose first step it would be upgraded.
+      environment_.operations.migrate(*session_, any_);
+      server.bookkeeping_version = kBookkeepingVersion;
+    }
+    if (!orphans_known_) Search(any_, server, stop);
+    if (!LastLookDue()) return;  // there are tables to be released first
+    if (orphans_known_) return end(environment_.operations.kept(*session_, any_).empty());
+    failure = {"", "whether their policies exist is not known", false};
+    if (!server.bookkeeping_usable || server.bookkeeping_version != kBookkeepingVersion) {
+      failure = {"", "the bookkeeping cannot be used", true};
+    }
+  } catch (const ConnectionProblem& problem) {
+    failure = {"ConnectionNotFound", problem.what(), problem.needs_a_person()};
+  } catch (const DatabaseError& error) {
+    failure = FailureOf(error, any_);
+    DropSession();
+  }
+  if (stop.stop_requested()) return;
+  Log(Severity::kWarning, "Could not look for tables of deleted policies",
+      {{"connection", Describe(connection())}, {"error", failure.message}});
+  // Left to who leads next: there is no policy that anybody would mend it for.
+  if (failure.needs_a_person) return end(false);
+  const MutexLock lock(mutex_);
+  not_before_ = environment_.clock.Now() + Delay(++failed_connects_);
 }
 
 void Worker::ReleaseDeleted(const std::vector<Policy>& deleted, const std::stop_token& stop) {
@@ -419,7 +464,7 @@ void Worker::BuildElsewhere(const Policy& policy, const std::string& statement) 
     const Instant began = environment_.clock.Now();
     std::optional<Failure> failure;
     try {
-      const std::unique_ptr<Session> session = environment_.connect(connection_);
+      const std::unique_ptr<Session> session = environment_.connect(connection());
       const std::stop_callback cancel(stop, [&session] { session->Cancel(); });
       RunAlone(*session, policy, statement);
     } catch (const DatabaseError& error) {

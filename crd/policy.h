@@ -19,7 +19,7 @@ struct SecretRef {
   std::string name_space;  // the policy's: a Secret of the same name elsewhere is another one
   std::string name;
   std::string key = "uri";
-  bool operator==(const SecretRef&) const = default;
+  auto operator<=>(const SecretRef&) const = default;
 };
 
 // Where the connection string comes from: exactly one of the three is set.
@@ -29,7 +29,7 @@ struct ConnectionSpec {
   std::string env;   // name of an environment variable
   std::string file;  // path of a file
   std::string role;  // empty: no SET ROLE
-  bool operator==(const ConnectionSpec&) const = default;
+  auto operator<=>(const ConnectionSpec&) const = default;
 };
 
 struct TableName {

@@ -2,6 +2,7 @@
 // permissions that are shipped and no others.
 
 #include <csignal>
+#include <set>
 #include <thread>
 
 #include "tests/cluster/run_in_cluster.h"
@@ -198,6 +199,81 @@ TEST_F(RunInCluster, FreesTheTableOfAPolicyThatWasDeletedMeanwhile) {
   EXPECT_EQ(on_record("theirs"), 1);
   EXPECT_EQ(on_record("of_a_file"), 1);
   database_->Sql("INSERT INTO points VALUES (now(), 1)");
+}
+
+// No policy leads to the database any more, but the Lease says which one it was.
+// It is forgotten once it is free; where the Secret is missing, it waits for who
+// leads next and keeps nobody waiting.
+TEST_F(RunInCluster, FreesTheTableOfTheLastPolicyOfADatabase) {
+  SetSecret(space_, uri_);
+  json policy = Policy(space_);
+  policy["spec"]["rollups"] = {{{"name", "daily"},
+                                {"interval", "1d"},
+                                {"table", "daily"},
+                                {"dimensions", {"v"}},
+                                {"source", {{"columns", {"v"}}}}}};
+  Apply(policy);
+  const std::string other = MakeSpace();
+  SetSecret(other, MakeDatabase());
+  Apply(Policy(other));
+  const auto triggers = [&] {
+    return database_->Number(
+        "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal AND tgparentid = 0 AND tgrelid = "
+        "'points'::regclass");
+  };
+  const auto kept = [&] {
+    return database_->Number(
+        "SELECT count(*) FROM partition_controller.tables WHERE policy_name IS NOT NULL");
+  };
+  // The namespaces whose databases are on record.
+  const auto recorded = [&] {
+    const json lease = json::parse(
+        Server().MustKubectl({"get", "lease", space_, "-n", "partition-controller", "-o", "json"}));
+    std::set<std::string> spaces;
+    for (const json& entry : json::parse(
+             lease.at("metadata").at("annotations").at("edgewatch.dev/connections").get<std::string>())) {
+      spaces.insert(entry.at("namespace").get<std::string>());
+    }
+    return spaces;
+  };
+  using testing::UnorderedElementsAre;
+  const std::vector<std::string> both = {"--namespace", space_, "--namespace", other};
+  Process& first = Start(both);
+  WaitUntilReady(space_);
+  WaitUntilReady(other);
+  ASSERT_TRUE(Eventually([&] { return triggers() > 0 && kept() == 2; }));
+  EXPECT_THAT(recorded(), UnorderedElementsAre(space_, other));
+  first.Signal(SIGKILL);
+  first.Wait();
+  const auto partitions = database_->Partitions("points");
+  Server().MustKubectl({"delete", "ppol", "points", "-n", space_, "--timeout=10s"});
+  Server().MustKubectl({"delete", "secret", "edgewatch-db", "-n", space_});
+
+  Process& second = Start(both);
+  EXPECT_TRUE(Eventually(
+      [&] {
+        return second.Err().find("Secret " + space_ + "/edgewatch-db does not exist") != std::string::npos;
+      },
+      seconds(60)));
+  json edited = Policy(other);
+  edited["spec"]["partitioning"]["premake"] = 5;
+  Apply(edited);
+  EXPECT_TRUE(Becomes(other, "Ready", "True AsDeclared"));
+  EXPECT_THAT(recorded(), UnorderedElementsAre(space_, other));
+  EXPECT_GT(triggers(), 0);
+  second.Signal(SIGTERM);
+  ASSERT_EQ(second.Wait(), 0);
+
+  SetSecret(space_, uri_);
+  Process& third = Start(both);
+  EXPECT_TRUE(Eventually([&] { return kept() == 0; })) << third.Err();
+  EXPECT_EQ(triggers(), 0);
+  EXPECT_EQ(database_->Partitions("points"), partitions);
+  EXPECT_EQ(database_->Value("SELECT to_regclass('daily') IS NOT NULL"), "t") << "the rollup's table stays";
+  EXPECT_TRUE(Eventually([&] { return recorded() == std::set<std::string>{other}; }));
+  // The same while a controller runs, which has its session still.
+  Server().MustKubectl({"delete", "ppol", "points", "-n", other, "--timeout=10s"});
+  EXPECT_TRUE(Eventually([&] { return recorded().empty(); })) << third.Err();
 }
 
 // The fence diverts rows for as long as it stands: it must not be forgotten with

@@ -93,7 +93,14 @@ class Scale : public testing::Test {
   // How many policies are ready, as of this generation.
   int Ready(std::int64_t generation) {
     int ready = 0;
-    const json list = Call(Verb::kGet, PoliciesPath(space_), nullptr);
+    json list;
+    try {
+      list = Call(Verb::kGet, PoliciesPath(space_), nullptr);
+    } catch (const ClusterError& error) {
+      // A server that is busy with a thousand of them may be late once.
+      if (error.kind() != ClusterError::Kind::kTimedOut) throw;
+      return 0;
+    }
     for (const json& policy : list.at("items")) {
       const json& status = policy.at("status");
       if (status.at("observedGeneration") != generation) continue;
@@ -145,13 +152,13 @@ TEST_F(Scale, AllBecomeReadyNoEditIsLostAndThenItIsQuiet) {
       << Ready(1) << controller.Err();
   // What a pod's limit counts; the same for any number of policies up to a thousand.
   const auto expect_small = [&] {
-    const std::int64_t megabytes = ResidentKilobytes(controller.pid()) / 1024;
+    const std::int64_t megabytes = ResidentKilobytes(controller.pid()) * 1024 / 1'000'000;
     EXPECT_GT(megabytes, 0);
     EXPECT_LT(megabytes, 100);
     return megabytes;
   };
   std::cout << policies_ << " policies of " << databases_ << " databases ready after " << elapsed(begin)
-            << " s, " << expect_small() << " MiB\n";
+            << " s, " << expect_small() << " MB\n";
   std::smatch port;
   const std::string log = controller.Err();
   ASSERT_TRUE(std::regex_search(log, port, std::regex("\"port\":([0-9]+)")));
@@ -163,7 +170,7 @@ TEST_F(Scale, AllBecomeReadyNoEditIsLostAndThenItIsQuiet) {
   }
   std::cout << "edited after " << elapsed(storm) << " s\n";
   ASSERT_TRUE(Eventually([&] { return Ready(2) == policies_; }, seconds(patience_))) << Ready(2);
-  std::cout << "ready again after " << elapsed(storm) << " s, " << expect_small() << " MiB\n";
+  std::cout << "ready again after " << elapsed(storm) << " s, " << expect_small() << " MB\n";
   for (const std::string& uri : uris_) {
     LiveDatabase database(uri);
     EXPECT_EQ(
@@ -198,7 +205,7 @@ TEST_F(Scale, AllBecomeReadyNoEditIsLostAndThenItIsQuiet) {
   EXPECT_LE(idle["PUT"], 31);
   EXPECT_EQ(idle["GET"], 0);
   EXPECT_LE(idle["WATCH"], 2 * (databases_ + 1)) << "one of the policies, and one of each Secret";
-  expect_small();
+  std::cout << "after it " << expect_small() << " MB\n";
 
   // The latency from an edit to what it brings about, of one policy after another.
   const int edits = std::min(50, policies_);

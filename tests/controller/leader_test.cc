@@ -118,6 +118,27 @@ TEST(Election, GivesItBack) {
 
 // Random histories of three that share a Lease: never do two lead at a time,
 // whatever is lost, as long as nobody's clock stands still.
+// What its holder leaves word of outlives renewals, the holder and its successor.
+TEST(Election, HandsTheNoteOn) {
+  Election me("me");
+  std::optional<json> lease = Of("", "2020-01-01T00:00:00Z");
+  (*lease)["metadata"]["annotations"] = {{"theirs", "x"}, {kConnections, "[1]"}};
+  me.Observe(lease, kStart);
+  EXPECT_EQ(me.note(), "[1]");
+  EXPECT_FALSE(me.NoteDue());
+  me.Won(Stored(me.Claim("n", "l", kStart), 6), kStart);
+  EXPECT_EQ(me.note(), "[1]") << "the one before us left it";
+  EXPECT_TRUE(me.SetNote("[2]"));
+  EXPECT_FALSE(me.SetNote("[2]"));
+  EXPECT_TRUE(me.NoteDue());
+  EXPECT_EQ(me.note(), "[1]") << "as long as the server does not have it";
+  me.Won(Stored(me.Claim("n", "l", kStart), 7), kStart);
+  EXPECT_FALSE(me.NoteDue());
+  me.Won(Stored(me.Claim("n", "l", kStart + seconds(2)), 8), kStart + seconds(2));
+  const json released = me.Release(kStart + seconds(3)).value();
+  EXPECT_EQ(released.at("metadata").at("annotations"), json({{"theirs", "x"}, {kConnections, "[2]"}}));
+}
+
 TEST(Election, NeverHasTwoLeaders) {
   std::mt19937 random(7);
   for (int history = 0; history < 200; ++history) {

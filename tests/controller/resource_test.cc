@@ -70,7 +70,7 @@ TEST(Resource, MayBeInvalid) {
   object["spec"]["connection"] = {{"file", "/etc/shadow"}};
   const Resource resource = ReadResource(object);
   EXPECT_FALSE(resource.policy);
-  const json status = *StatusFor(resource, nullptr, resource.status, kNoon);
+  const json status = *StatusFor(resource, nullptr, json::parse(resource.status), kNoon);
   EXPECT_EQ(status.at("observedGeneration"), 3);
   std::map<std::string, std::string> found;
   for (const json& condition : status.at("conditions")) {
@@ -117,7 +117,7 @@ TEST(Status, SaysWhatTheBoardHas) {
   state.due = {{"create_partition", 2}};
   state.waiting = 1;
   state.plan_hash = "abc";
-  const json status = *StatusFor(resource, &state, resource.status, kNoon);
+  const json status = *StatusFor(resource, &state, json::parse(resource.status), kNoon);
   EXPECT_EQ(status, json::parse(R"({
     "observedGeneration": 3, "lastHandledReconcileAt": "now",
     "target": {"schema": "public", "table": "points", "timeColumn": "ts", "timeZone": "UTC"},
@@ -182,7 +182,7 @@ TEST(Status, SaysWhatWaitsForConsent) {
   state.plan_hash = "abc";
   state.needs_acknowledgement = true;
   state.at_stake = {2, 1'800'000, 800'000'000};
-  const json plan = StatusFor(resource, &state, resource.status, kNoon)->at("plan");
+  const json plan = StatusFor(resource, &state, json::parse(resource.status), kNoon)->at("plan");
   EXPECT_EQ(plan.at("hash"), "abc");
   EXPECT_EQ(plan.at("needsAcknowledgement"), true);
   EXPECT_EQ(plan.at("atStake"), json::parse(R"({"partitions": 2, "rows": 1800000, "bytes": 800000000})"));

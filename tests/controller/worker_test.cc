@@ -72,7 +72,7 @@ class WorkerTest : public testing::Test {
   Policy points_ = FakePolicy("points");
   Policy alarms_ = FakePolicy("alarms");
   std::stop_source stop_;
-  Worker worker_{points_.connection, environment_};
+  Worker worker_{points_, environment_};
 };
 
 TEST_F(WorkerTest, OneQueryForAllThatIsDueThenEachInTurn) {
@@ -172,7 +172,7 @@ TEST_F(WorkerTest, TakesOverWhatAnotherLookedAfter) {
   Give({points_});
   RunDue();
   EXPECT_THAT(taken, IsEmpty());  // its steps took it over
-  Worker successor(points_.connection, environment_);
+  Worker successor(points_, environment_);
   successor.SetPolicies({points_, alarms_}, {});
   for (int i = 0; i < 4; ++i) {
     successor.RunDue(stop_.get_token());
@@ -621,6 +621,95 @@ TEST_F(WorkerTest, APolicyThatExistsElsewhereIsNoOrphan) {
   RunDue();
   RunDue();
   EXPECT_THAT(database_.journal(), Not(Contains("release alarms")));
+}
+
+// The last policies of a database were deleted while nobody ran.
+class ForsakenDatabase : public WorkerTest {
+ protected:
+  ForsakenDatabase() {
+    database_.ChangeServer([](Server& server) { server.bookkeeping_version = kBookkeepingVersion; });
+    environment_.operations.release = [this](Session&, const Policy& policy) {
+      released_.push_back(policy.name);
+      std::erase_if(database_.kept, [&](const Policy& kept) { return KeyOf(kept) == KeyOf(policy); });
+    };
+    environment_.gone = [this](const PolicyKey&, const std::stop_token&) { return gone_; };
+    database_.kept = {points_, alarms_};
+  }
+  std::optional<bool> gone_ = true;
+  std::vector<std::string> released_;
+  Worker forsaken_{[this] {
+                     Policy any;
+                     any.connection = points_.connection;
+                     any.origin.cluster = "lease-1";
+                     return any;
+                   }(),
+                   environment_};
+};
+
+TEST_F(ForsakenDatabase, IsSettledOnceItsTablesAreReleased) {
+  forsaken_.Run(stop_.get_token());
+  EXPECT_THAT(released_, ElementsAre("points", "alarms"));
+  EXPECT_TRUE(forsaken_.settled());
+}
+
+TEST_F(ForsakenDatabase, IsNotSettledWhileAPolicyExistsThatKeepsATableThere) {
+  gone_ = false;
+  forsaken_.Run(stop_.get_token());
+  EXPECT_THAT(released_, IsEmpty());
+  EXPECT_FALSE(forsaken_.settled());
+}
+
+TEST_F(ForsakenDatabase, IsLookedAtAgainUntilItIsKnownWhetherThePoliciesExist) {
+  gone_ = std::nullopt;
+  for (int i = 0; i < 3; ++i) {
+    forsaken_.RunDue(stop_.get_token());
+    clock_.Advance(minutes(10));
+  }
+  EXPECT_THAT(released_, IsEmpty());
+  gone_ = true;
+  forsaken_.Run(stop_.get_token());
+  EXPECT_TRUE(forsaken_.settled());
+}
+
+TEST_F(ForsakenDatabase, IsLeftToTheNextLeaderWhereAPersonIsNeeded) {
+  environment_.connect = [](const ConnectionSpec&) -> std::unique_ptr<Session> {
+    throw ConnectionProblem("Secret edgewatch/db does not exist");
+  };
+  forsaken_.Run(stop_.get_token());
+  EXPECT_FALSE(forsaken_.settled());
+  const std::string log = testing::internal::GetCapturedStderr();
+  testing::internal::CaptureStderr();
+  EXPECT_THAT(log, HasSubstr("Secret edgewatch/db does not exist"));
+}
+
+TEST_F(ForsakenDatabase, IsTriedAgainWhenItIsAway) {
+  FailOn("connect", DatabaseError::Kind::kUnreachable);
+  const Instant next = forsaken_.RunDue(stop_.get_token());
+  EXPECT_GT(next, clock_.Now());
+  EXPECT_FALSE(forsaken_.ended());
+  Mend();
+  clock_.Advance(minutes(10));
+  forsaken_.Run(stop_.get_token());
+  EXPECT_TRUE(forsaken_.settled());
+}
+
+TEST_F(ForsakenDatabase, IsSettledWhereThereIsNoBookkeeping) {
+  database_.ChangeServer([](Server& server) { server.bookkeeping_version = 0; });
+  forsaken_.Run(stop_.get_token());
+  EXPECT_TRUE(forsaken_.settled());
+  EXPECT_THAT(database_.journal(), Not(Contains("migrate")));
+}
+
+TEST_F(ForsakenDatabase, OfAnOlderReleaseIsUpgradedAndOfANewerOneLeftAlone) {
+  database_.ChangeServer([](Server& server) { server.bookkeeping_version = kBookkeepingVersion + 1; });
+  forsaken_.RunDue(stop_.get_token());
+  EXPECT_THAT(released_, IsEmpty());
+  EXPECT_THAT(database_.journal(), Not(Contains("migrate")));
+  database_.ChangeServer([](Server& server) { server.bookkeeping_version = kBookkeepingVersion - 1; });
+  forsaken_.SetPolicies({}, {});
+  forsaken_.Run(stop_.get_token());
+  EXPECT_THAT(database_.journal(), Contains("migrate"));
+  EXPECT_THAT(released_, ElementsAre("points", "alarms"));
 }
 
 // Policies from files have no cluster that could be asked.
