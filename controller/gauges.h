@@ -4,6 +4,7 @@
 #ifndef PARTITION_CONTROLLER_CONTROLLER_GAUGES_H_
 #define PARTITION_CONTROLLER_CONTROLLER_GAUGES_H_
 
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,7 +27,9 @@ struct GaugeFamily {
 
 // docs/design.md names them.  What moves with time (coverage, lags) is computed
 // for `now`, so that it goes on moving while a database cannot be reached.
-std::vector<GaugeFamily> PolicyGauges(const Snapshot& snapshot, Instant now);
+// One family after the other: of a thousand policies all at once take more memory
+// than the rest of the controller.
+void EachPolicyGauge(const Snapshot& snapshot, Instant now, const std::function<void(GaugeFamily)>& take);
 
 }  // namespace partition_controller
 

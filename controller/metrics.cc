@@ -218,11 +218,11 @@ std::string Metrics::Render() const {
   const Instant now = clock_.Now();
   const prometheus::TextSerializer serializer;
   std::ostringstream text;
-  // One after the other: of a thousand policies all families at once take more
-  // memory than the rest of the controller.
-  for (GaugeFamily& gauge : PolicyGauges(*snapshot, now)) {
-    serializer.Serialize(text, {FamilyOf(std::exchange(gauge, {}))});
-  }
+  EachPolicyGauge(*snapshot, now, [&](GaugeFamily gauge) {
+    std::vector<prometheus::MetricFamily> one;
+    one.push_back(FamilyOf(std::move(gauge)));
+    serializer.Serialize(text, one);
+  });
   std::vector<prometheus::MetricFamily> families = counters_->registry.Collect();
   AddOwnGauges(*snapshot, now, &families);
   AddProcess(&families);

@@ -189,7 +189,7 @@ TEST_F(Scale, AllBecomeReadyNoEditIsLostAndThenItIsQuiet) {
         return before.contains("PATCH") && before.at("PATCH") == after.at("PATCH") &&
                before.at("POST") == after.at("POST");
       },
-      seconds(120)));
+      seconds(patience_)));
   // An idle minute: the Lease is renewed every two seconds, and watches begin anew
   // now and then.
   std::map<std::string, double> idle = counts();
