@@ -428,8 +428,11 @@ class Runner {
         open.Commit();
         lost = 0;
       } catch (const DatabaseError& e) {
-        // Somebody changed what it read; it starts from what is there now.
-        if (e.kind() != Kind::kSerialization || ++lost == kMostLost) throw;
+        // Somebody changed what it read, or wrote what it did not see; it starts from
+        // what is there now.
+        const bool overtaken =
+            e.kind() == Kind::kSerialization || e.sqlstate() == "23505" || e.sqlstate() == "40P01";
+        if (!overtaken || ++lost == kMostLost) throw;
         Pause();
         continue;
       }

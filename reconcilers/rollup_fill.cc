@@ -11,6 +11,9 @@ namespace {
 // Keys that are looked at when all are wanted: more make too wide a row.
 constexpr const char* kMostKeys = "64";
 
+// Groups of a stretch: they are held in memory, some 400 bytes each.
+constexpr const char* kMostGroups = "250000";
+
 }  // namespace
 
 std::string RollupSql::Deserted(const std::string& bucket, const std::vector<Range>& partitions) const {
@@ -155,27 +158,43 @@ std::string RollupSql::WideGroups(const std::string& rows) const {
 
 std::string RollupSql::GroupVariables() const {
   return "  wide text;\n  names text[];\n  silent text[];\n  odd boolean;\n  totals " + base_ +
-         "[];\n  skipped bigint;\n";
+         "[];\n  skipped bigint;\n  most integer;\n";
 }
 
 // PL/pgSQL that leaves in `totals` the groups of the rows from `low` to before
-// `upto`, and in `skipped` how many values were no numbers that fit.
+// `upto`, and in `skipped` how many values were no numbers that fit.  If they are
+// too many, and of more than one bucket, the step ends, and the next is shorter.
 //
 // A statement that writes is never carried out in parallel (PostgreSQL manual,
 // 15.2), one that only reads is: so the groups, which are few, are taken first.
 std::string RollupSql::FindGroups() const {
-  const std::string rows = RowsOf("$1", "$2");
-  const std::string groups = DollarQuote(NarrowGroups(rows));
+  const std::string narrow = DollarQuote(NarrowGroups(RowsOf("$1", "$2")));
   const std::string totals =
+      " || " +
       DollarQuote(") SELECT pg_catalog.array_agg(ROW(" + Dims("g.") +
                   ", g.bucket_ts, g.metric_key, 0, g.n, g.lo, g.hi, g.total)::" + base_ +
-                  "), coalesce(pg_catalog.sum(g.skipped), 0) FROM groups g") +
-      " INTO totals, skipped USING low, upto;\n";
-  if (fed()) return "    EXECUTE " + groups + " || " + totals;
-  // The planner takes wide rows for a reason to sort them all; there are few groups.
-  return WideGroups(rows) +
-         "    PERFORM pg_catalog.set_config('enable_sort', 'off', true);\n    EXECUTE coalesce(wide, " +
-         groups + ") || " + totals;
+                  "), coalesce(pg_catalog.sum(g.skipped), 0) FROM (SELECT * FROM groups LIMIT $3) g") +
+      " INTO totals, skipped USING low, upto, most + 1;\n";
+  // One bucket cannot be divided.
+  std::string body =
+      "    most := CASE WHEN " + Next(Bucket("low")) + " < upto THEN " + kMostGroups + " END;\n";
+  if (fed()) {
+    body += "    EXECUTE " + narrow + totals;
+  } else {
+    // The planner takes wide rows for a reason to sort them all; there are few
+    // groups.  Numbers near the largest numeric overflow its sum before they are
+    // found to fit no double.
+    body += WideGroups(RowsOf("$1", "$2")) +
+            "    PERFORM pg_catalog.set_config('enable_sort', 'off', true);\n    BEGIN\n      EXECUTE "
+            "coalesce(wide, " +
+            narrow + ")" + totals + "    EXCEPTION WHEN numeric_value_out_of_range THEN\n      EXECUTE " +
+            narrow + totals + "    END;\n";
+  }
+  return body +
+         "    IF pg_catalog.cardinality(totals) > most THEN\n      UPDATE partition_controller.rollups SET "
+         "fill_step = greatest(least(fill_step, upto - low) / 8, interval '1 min') WHERE suffix "
+         "OPERATOR(pg_catalog.=) " +
+         Suffix() + ";\n    " + Report("true", "0") + "      RETURN;\n    END IF;\n";
 }
 
 // PL/pgSQL that raises `low` to where the span of partitions that holds the

@@ -28,18 +28,21 @@ std::vector<std::string> RollupSql::CreateSupport(const std::vector<std::string>
            "  END IF;\n  IF TG_OP <> 'INSERT' THEN\n" + insert("old_rows", "0") +
            "  END IF;\n  RETURN NULL;\nEND";
   }();
-  // While it was paused, a dimension may have become wider: a mark that does not
-  // hold it would fail writers.
-  const auto follow = [&](const std::string& table) {
+  // While it was paused, a dimension may have become another type: a mark that does
+  // not hold it would fail writers.  There are no marks then, or all is computed
+  // again; what is kept of a partition must be converted.
+  const auto follow = [&](const std::string& table, bool keep) {
     std::string body = "BEGIN\n";
     for (std::size_t i = 0; i < rollup_.dimensions.size(); ++i) {
-      const std::string& name = rollup_.dimensions[i];
+      const std::string name = QuoteName(rollup_.dimensions[i]);
       body +=
           "  IF (SELECT pg_catalog.format_type(a.atttypid, a.atttypmod) FROM pg_catalog.pg_attribute a "
           "WHERE a.attrelid = " +
-          QuoteLiteral(table) + "::pg_catalog.regclass AND a.attname = " + QuoteLiteral(name) + ") <> " +
-          QuoteLiteral(types[i]) + " THEN\n    ALTER TABLE " + table + " ALTER COLUMN " + QuoteName(name) +
-          " TYPE " + types[i] + ";\n  END IF;\n";
+          QuoteLiteral(table) +
+          "::pg_catalog.regclass AND a.attname = " + QuoteLiteral(rollup_.dimensions[i]) + ") <> " +
+          QuoteLiteral(types[i]) + " THEN\n    ALTER TABLE " + table + " ALTER COLUMN " + name + " TYPE " +
+          types[i] + " USING " + (keep ? name + "::pg_catalog.text::" : "NULL::") + types[i] +
+          ";\n  END IF;\n";
     }
     return "DO " + DollarQuote(body + "END");
   };
@@ -50,8 +53,8 @@ std::vector<std::string> RollupSql::CreateSupport(const std::vector<std::string>
           "bucket_ts timestamptz NOT NULL, metric_key text, source oid NOT NULL, n bigint NOT NULL, lo "
           "double "
           "precision, hi double precision, total numeric)",
-      follow(marks_),
-      follow(base_),
+      follow(marks_, false),
+      follow(base_, true),
       "CREATE INDEX IF NOT EXISTS " + QuoteName("base_" + state_.suffix + "_idx") + " ON " + base_ +
           " (bucket_ts, " + Dims("") + ")",
       "CREATE OR REPLACE FUNCTION " + function_ +

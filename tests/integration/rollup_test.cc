@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "reconcilers/quote.h"
 #include "tests/support/edgewatch.h"
 #include "tests/support/live_table.h"
@@ -879,6 +882,77 @@ TEST_F(RollupsOf, ADimensionIsMadeLonger) {
   ASSERT_EQ(TroubleWith(Run()), "");
   EXPECT_EQ(Wrong(), 0);
   EXPECT_EQ(WrongLive(), 0);
+}
+
+// The old values are no numbers: nothing converts them by itself.
+TEST_F(RollupsOf, ADimensionBecomesAnotherType) {
+  Make(TelemetryTable::kPartitioned, 300);
+  ASSERT_EQ(TroubleWith(Run()), "");
+  policy_.rollups[0].enabled = false;
+  ASSERT_EQ(TroubleWith(Run()), "");
+  database_->Sql(
+      "DROP VIEW telemetry_rollups_hourly_live; ALTER TABLE telemetry_points DROP CONSTRAINT "
+      "telemetry_points_device_id_fkey; TRUNCATE telemetry_rollups_hourly; ALTER TABLE telemetry_points "
+      "ALTER "
+      "COLUMN device_id TYPE int USING hashtext(device_id); ALTER TABLE telemetry_rollups_hourly ALTER "
+      "COLUMN "
+      "device_id TYPE int USING 0");
+  policy_.rollups[0].enabled = true;
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(
+      database_->Number("SELECT count(*) FROM (SELECT DISTINCT device_id, date_trunc('hour', ts, 'UTC') "
+                        "FROM telemetry_points EXCEPT SELECT device_id, bucket_ts FROM "
+                        "telemetry_rollups_hourly) d"),
+      0);
+}
+
+// Legal in JSON and as numeric, but not their sum.
+TEST_F(RollupsOf, NumbersWhoseSumIsNone) {
+  Make(TelemetryTable::kPartitioned, 300);
+  for (int i = 0; i < 20; ++i) Insert("2026-05-20 10:30+00", R"({"a": 9e131071, "b": 1})");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(Wrong(), 0);
+  EXPECT_EQ(WrongLive(), 0);
+}
+
+// More groups in a stretch than are held in memory.
+TEST_F(RollupsOf, AStretchOfManyGroupsIsDivided) {
+  Make(TelemetryTable::kPartitioned, 300);
+  ASSERT_EQ(TroubleWith(Run()), "");
+  database_->Sql(
+      "INSERT INTO devices (device_id, display_name) SELECT 'many' || n, 'd' FROM generate_series(1, 20) n; "
+      "INSERT INTO telemetry_points (id, message_id, device_id, ts, metrics) SELECT 'm' || n, 'm' || n, "
+      "'many' "
+      "|| n % 20 + 1, timestamptz '2026-06-01 00:30+00' + interval '1 hour' * (n / 20), (SELECT "
+      "jsonb_object_agg('k' || k, n) FROM generate_series(1, 64) k) FROM generate_series(0, 4799) n; UPDATE "
+      "partition_controller.rollups SET state = 'filling', "
+      "filled_from = '2026-06-11', fill_step = '10 days'");
+  ASSERT_EQ(TroubleWith(Run()), "");
+  EXPECT_EQ(database_->Value("SELECT count(*) || ' ' || sum(sum_value) FROM telemetry_rollups_hourly WHERE "
+                             "device_id LIKE 'many%'"),
+            "307200 " + std::to_string(64 * (4799 * 4800 / 2)));
+}
+
+// As EdgeWatch's own job does, as long as nobody has stopped it.
+TEST_F(RollupsOf, SomebodyElseWritesToTheTableThatIsFilled) {
+  Make(TelemetryTable::kPartitioned, 300);
+  ASSERT_EQ(TroubleWith(Run()), "");
+  database_->Sql(
+      "TRUNCATE telemetry_rollups_hourly; UPDATE partition_controller.rollups SET state = 'filling', "
+      "filled_from = 'infinity'");
+  LiveDatabase other(uri_);
+  other.Sql(
+      "BEGIN; INSERT INTO telemetry_rollups_hourly (device_id, metric_key, bucket_ts, sample_count, "
+      "min_value, "
+      "max_value, avg_value, updated_at) SELECT device_id, metric_key, bucket_ts, n, lo, hi, 0, now() FROM "
+      "truth('-infinity')");
+  std::jthread filling([this] { EXPECT_EQ(TroubleWith(Run()), ""); });
+  LiveDatabase third(uri_);
+  while (third.Number("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'") == 0)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  other.Sql("COMMIT");
+  filling.join();
+  EXPECT_EQ(Wrong(), 0);
 }
 
 // Its rows pass no trigger, and PostgreSQL fails whoever writes to it.
