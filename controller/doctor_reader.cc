@@ -156,7 +156,7 @@ class Reader {
     // What is cloned from the parent is told once, there.
     const Result found = session_.Query(
         "SELECT coalesce(i.inhparent, c.oid), n.nspname, c.relname, g.tgname, coalesce(e.extname, ''), "
-        "p.prosrc ~* 'PARTITION\\s+OF' OR g.tgname ~ '(_part_trig|_insert_trigger)$' FROM "
+        "p.prosrc ~* 'PARTITION\\s+OF' OR g.tgname ~ '_part_trig$' FROM "
         "pg_catalog.pg_trigger g JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid JOIN "
         "pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid "
         "LEFT JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid LEFT JOIN pg_catalog.pg_depend d ON "
@@ -192,17 +192,21 @@ class Reader {
     }
     if (version < 1 || version > kBookkeepingVersion) return;
     examined_.keepers_known = look_.At(what, grants, [&] {
-      for (const auto& [table, column] :
-           std::initializer_list<std::pair<const char*, const char*>>{{"partitions", "partition_oid"},
-                                                                      {"drains", "target_oid"},
-                                                                      {"conversions", "plain_oid"},
-                                                                      {"conversions", "parent_oid"}}) {
+      struct Known {
+        const char* table;
+        const char* column;
+        const char* where;
+      };
+      // What is recorded as attached, and is not, was detached by somebody else.
+      for (const auto& [table, column, where] :
+           {Known{"partitions", "partition_oid", " WHERE state <> 'attached'"},
+            Known{"drains", "target_oid", ""}, Known{"conversions", "plain_oid", ""},
+            Known{"conversions", "parent_oid", ""}}) {
         // Older versions lack some.
         if (look_.Relation("partition_controller", table) == 0) continue;
-        for (const Row& row :
-             session_.Query(std::string("SELECT ") + column + " FROM partition_controller." + table).rows) {
-          known_.insert(ToOid(row[0]));
-        }
+        const std::string query =
+            std::string("SELECT ") + column + " FROM partition_controller." + table + where;
+        for (const Row& row : session_.Query(query).rows) known_.insert(ToOid(row[0]));
       }
       const Result kept = session_.Query(
           "SELECT k.table_oid, k.policy_namespace || '/' || k.policy_name, c.oid IS NOT NULL, k.schema_name, "

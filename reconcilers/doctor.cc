@@ -302,7 +302,7 @@ class Doctor {
     std::string shown;
     for (std::size_t i = 0; i < names.size() && i < kMostNames; ++i) shown += (i == 0 ? "" : ", ") + names[i];
     if (names.size() > kMostNames) shown += ", and " + std::to_string(names.size() - kMostNames) + " more";
-    Add("LeftoverTable", Severity::kInfo,
+    Add("LeftoverTable", Severity::kWarning,
         (names.size() == 1
              ? "a table looks as if it had been a partition of it: "
              : std::to_string(names.size()) + " tables look as if they had been partitions of it: ") +

@@ -140,7 +140,9 @@ std::vector<NamedTable> Statement::Divided() const {
     for (std::size_t i = 1; i < size(); ++i) {
       if (!Is(i, "partition") || !Is(i + 1, "of")) continue;
       i += 2;
-      if (const std::optional<NamedTable> parent = NameAt(&i)) tables.push_back(*parent);
+      const std::optional<NamedTable> parent = NameAt(&i);
+      // A default partition takes no range.
+      if (parent && !Has("default")) tables.push_back(*parent);
       break;
     }
   } else if (Is(0, "alter") && Is(1, "table")) {
@@ -353,14 +355,18 @@ bool Statement::MayEndEarly(string_view column) const {
 }
 
 bool Statement::SelectsOld(string_view column, string_view type) const {
+  bool old = false;
   for (const std::size_t i : Uses(column)) {
     std::size_t first = i;
     while (first >= 2 && Is(first - 1, ".")) first -= 2;
-    if (Is(i + 1, "<") || Is(i + 1, "<=") || (first > 0 && (Is(first - 1, ">") || Is(first - 1, ">="))))
-      return true;
-    if (UseAt(i, type) == Bound::kWrapped) return true;
+    const auto compared = [&](const char* after, const char* before) {
+      return Is(i + 1, after) || (first > 0 && Is(first - 1, before));
+    };
+    // A stretch that begins somewhere is one that somebody corrects.
+    if (compared(">", "<") || compared(">=", "<=") || Is(i + 1, "between")) return false;
+    old = old || compared("<", ">") || compared("<=", ">=") || UseAt(i, type) == Bound::kWrapped;
   }
-  return false;
+  return old;
 }
 
 }  // namespace partition_controller

@@ -517,6 +517,19 @@ TEST_F(DoctorTest, PartitionsThatWereDetachedByHand) {
   EXPECT_THAT(Codes(OfDatabase()), Not(Contains("LeftoverTable")));
 }
 
+// What the controller has detached waits for its end; this is in its books as attached.
+TEST_F(DoctorTest, APartitionOfOursThatWasDetachedByHand) {
+  database_->Sql(kEvents);
+  const Finished applied =
+      Run({"apply", "--spec", Spec("  partitioning: {granularity: Month, premake: 5}\n")});
+  ASSERT_EQ(applied.code, 0) << applied.out << applied.err;
+  const std::string name = database_->Value(
+      "SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'events'::regclass AND "
+      "inhrelid::regclass::text ~ '_p[0-9]+$' ORDER BY 1 LIMIT 1");
+  database_->Sql("ALTER TABLE events DETACH PARTITION " + name);
+  EXPECT_THAT(Find(OfDatabase(), "LeftoverTable").at("what"), HasSubstr(name));
+}
+
 TEST_F(DoctorTest, WhatTheControllerLeftBehind) {
   database_->Sql(kEvents);
   database_->Sql(
