@@ -192,7 +192,7 @@ std::string RollupSql::FindGroups() const {
   }
   return body +
          "    IF pg_catalog.cardinality(totals) > most THEN\n      UPDATE partition_controller.rollups SET "
-         "fill_step = greatest(least(fill_step, upto - low) / 8, interval '1 min') WHERE suffix "
+         "fill_step = greatest(fill_step / 8, interval '1 min') WHERE suffix "
          "OPERATOR(pg_catalog.=) " +
          Suffix() + ";\n    " + Report("true", "0") + "      RETURN;\n    END IF;\n";
 }
