@@ -40,7 +40,8 @@ bool HasOutlook(const PolicyState& state) {
   return IsPartitioned(state) && state.outlook.horizon != Instant{};
 }
 
-void AddOfEachRollup(const PolicyState& state, const Add& add, std::int64_t RollupFigures::*figure) {
+template <std::int64_t RollupFigures::*figure>
+void OfEachRollup(const PolicyState& state, Instant, const Add& add) {
   if (!state.observed) return;
   for (const RollupFigures& rollup : state.rollups) {
     add({{"rollup", rollup.name}}, static_cast<double>(rollup.*figure));
@@ -118,33 +119,20 @@ constexpr Gauge kGauges[] = {
        }
      }},
     {"partition_rollup_dirty_buckets", "Buckets with changes that are not computed yet.", false,
-     [](const PolicyState& state, Instant, const Add& add) {
-       AddOfEachRollup(state, add, &RollupFigures::dirty);
-     }},
+     OfEachRollup<&RollupFigures::dirty>},
     {"partition_rollup_points_total", "Inserted points that rollups have taken in.", true,
-     [](const PolicyState& state, Instant, const Add& add) {
-       AddOfEachRollup(state, add, &RollupFigures::points);
-     }},
+     OfEachRollup<&RollupFigures::points>},
     {"partition_rollup_late_points_total",
      "Points that came for buckets whose rows had been removed, and were added to them.", true,
-     [](const PolicyState& state, Instant, const Add& add) {
-       AddOfEachRollup(state, add, &RollupFigures::late_points);
-     }},
+     OfEachRollup<&RollupFigures::late_points>},
     {"partition_rollup_skipped_values_total",
      "Values that look like numbers and fit no double, keys that are too long, points without a "
      "dimension or with an impossible time; each time a bucket is computed.",
-     true,
-     [](const PolicyState& state, Instant, const Add& add) {
-       AddOfEachRollup(state, add, &RollupFigures::skipped_values);
-     }},
+     true, OfEachRollup<&RollupFigures::skipped_values>},
     {"partition_rollup_audited_buckets_total", "Buckets counted again by the audit.", true,
-     [](const PolicyState& state, Instant, const Add& add) {
-       AddOfEachRollup(state, add, &RollupFigures::audited);
-     }},
+     OfEachRollup<&RollupFigures::audited>},
     {"partition_rollup_audit_mismatches_total", "Audited buckets that were wrong, and are mended.", true,
-     [](const PolicyState& state, Instant, const Add& add) {
-       AddOfEachRollup(state, add, &RollupFigures::mismatches);
-     }},
+     OfEachRollup<&RollupFigures::mismatches>},
 };
 
 }  // namespace

@@ -71,8 +71,9 @@ int RunAsPlugin(const std::vector<std::string>& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // A few threads that mostly sleep need no heap each; and large answers are given
-  // back at once, instead of making the heap as large as the largest was.
+  // A few threads that mostly sleep need no heap each.  And large answers are given
+  // back at once: a threshold that was set, be it to its default, does not grow with
+  // what is freed (mallopt(3)).
   mallopt(M_ARENA_MAX, 2);                  // NOLINT(concurrency-mt-unsafe): there is one thread yet
   mallopt(M_MMAP_THRESHOLD, kLargeAnswer);  // NOLINT(concurrency-mt-unsafe): likewise
   try {

@@ -144,6 +144,21 @@ TEST_F(RunInCluster, LeavesTheTableOfADeletedPolicyAsItIs) {
   EXPECT_EQ(database_->Partitions("points"), kept);
 }
 
+json WithRollup(json policy) {
+  policy["spec"]["rollups"] = {{{"name", "daily"},
+                                {"interval", "1d"},
+                                {"table", "daily"},
+                                {"dimensions", {"v"}},
+                                {"source", {{"columns", {"v"}}}}}};
+  return policy;
+}
+
+std::int64_t Triggers(LiveDatabase& database, const std::string& table) {
+  return database.Number(
+      "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal AND tgparentid = 0 AND tgrelid = '" + table +
+      "'::regclass");
+}
+
 // Deleted while no controller ran: the next one removes the triggers of the
 // rollup from the table, and nothing else; and nothing at all from tables that it
 // never looked after.
@@ -152,29 +167,19 @@ TEST_F(RunInCluster, FreesTheTableOfAPolicyThatWasDeletedMeanwhile) {
   database_->Sql(
       "CREATE TABLE alarms (ts timestamptz NOT NULL, v int) PARTITION BY RANGE (ts); CREATE TABLE theirs (ts "
       "timestamptz NOT NULL); CREATE TABLE of_a_file (ts timestamptz NOT NULL)");
-  json policy = Policy(space_);
-  policy["spec"]["rollups"] = {{{"name", "daily"},
-                                {"interval", "1d"},
-                                {"table", "daily"},
-                                {"dimensions", {"v"}},
-                                {"source", {{"columns", {"v"}}}}}};
+  json policy = WithRollup(Policy(space_));
   Apply(policy);
   json other = Policy(space_);
   other["metadata"]["name"] = "alarms";
   other["spec"]["table"]["name"] = "alarms";
   Apply(other);
-  const auto triggers = [&] {
-    return database_->Number(
-        "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal AND tgparentid = 0 AND tgrelid = "
-        "'points'::regclass");
-  };
   const auto on_record = [&](const std::string& table) {
     return database_->Number("SELECT count(*) FROM partition_controller.tables WHERE table_name = '" + table +
                              "'");
   };
   Process& first = Start();
   WaitUntilReady(space_);
-  ASSERT_TRUE(Eventually([&] { return triggers() > 0 && on_record("alarms") == 1; }));
+  ASSERT_TRUE(Eventually([&] { return Triggers(*database_, "points") > 0 && on_record("alarms") == 1; }));
   first.Signal(SIGTERM);
   ASSERT_EQ(first.Wait(), 0);
   // The same bookkeeping serves another cluster, and policies from files.
@@ -188,11 +193,11 @@ TEST_F(RunInCluster, FreesTheTableOfAPolicyThatWasDeletedMeanwhile) {
       "uid) WHERE table_name = 'alarms'");
   const auto kept = database_->Partitions("points");
   Server().MustKubectl({"delete", "ppol", "points", "-n", space_, "--timeout=10s"});
-  EXPECT_GT(triggers(), 0) << "nobody is there";
+  EXPECT_GT(Triggers(*database_, "points"), 0) << "nobody is there";
 
   Process& second = Start();
   EXPECT_TRUE(Eventually([&] { return on_record("points") == 0; })) << second.Err();
-  EXPECT_EQ(triggers(), 0);
+  EXPECT_EQ(Triggers(*database_, "points"), 0);
   EXPECT_EQ(database_->Partitions("points"), kept);
   EXPECT_EQ(database_->Value("SELECT to_regclass('daily') IS NOT NULL"), "t") << "the rollup's table stays";
   EXPECT_EQ(on_record("alarms"), 1);
@@ -206,21 +211,11 @@ TEST_F(RunInCluster, FreesTheTableOfAPolicyThatWasDeletedMeanwhile) {
 // leads next and keeps nobody waiting.
 TEST_F(RunInCluster, FreesTheTableOfTheLastPolicyOfADatabase) {
   SetSecret(space_, uri_);
-  json policy = Policy(space_);
-  policy["spec"]["rollups"] = {{{"name", "daily"},
-                                {"interval", "1d"},
-                                {"table", "daily"},
-                                {"dimensions", {"v"}},
-                                {"source", {{"columns", {"v"}}}}}};
+  json policy = WithRollup(Policy(space_));
   Apply(policy);
   const std::string other = MakeSpace();
   SetSecret(other, MakeDatabase());
   Apply(Policy(other));
-  const auto triggers = [&] {
-    return database_->Number(
-        "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal AND tgparentid = 0 AND tgrelid = "
-        "'points'::regclass");
-  };
   const auto kept = [&] {
     return database_->Number(
         "SELECT count(*) FROM partition_controller.tables WHERE policy_name IS NOT NULL");
@@ -241,7 +236,7 @@ TEST_F(RunInCluster, FreesTheTableOfTheLastPolicyOfADatabase) {
   Process& first = Start(both);
   WaitUntilReady(space_);
   WaitUntilReady(other);
-  ASSERT_TRUE(Eventually([&] { return triggers() > 0 && kept() == 2; }));
+  ASSERT_TRUE(Eventually([&] { return Triggers(*database_, "points") > 0 && kept() == 2; }));
   EXPECT_THAT(recorded(), UnorderedElementsAre(space_, other));
   first.Signal(SIGKILL);
   first.Wait();
@@ -260,14 +255,14 @@ TEST_F(RunInCluster, FreesTheTableOfTheLastPolicyOfADatabase) {
   Apply(edited);
   EXPECT_TRUE(Becomes(other, "Ready", "True AsDeclared"));
   EXPECT_THAT(recorded(), UnorderedElementsAre(space_, other));
-  EXPECT_GT(triggers(), 0);
+  EXPECT_GT(Triggers(*database_, "points"), 0);
   second.Signal(SIGTERM);
   ASSERT_EQ(second.Wait(), 0);
 
   SetSecret(space_, uri_);
   Process& third = Start(both);
   EXPECT_TRUE(Eventually([&] { return kept() == 0; })) << third.Err();
-  EXPECT_EQ(triggers(), 0);
+  EXPECT_EQ(Triggers(*database_, "points"), 0);
   EXPECT_EQ(database_->Partitions("points"), partitions);
   EXPECT_EQ(database_->Value("SELECT to_regclass('daily') IS NOT NULL"), "t") << "the rollup's table stays";
   EXPECT_TRUE(Eventually([&] { return recorded() == std::set<std::string>{other}; }));
@@ -295,10 +290,6 @@ TEST_F(RunInCluster, TakesTheFenceOfADeletedPolicyDown) {
   LiveDatabase reader(uri_);
   reader.Sql("BEGIN; SELECT count(*) FROM plain");
   Apply(policy);
-  const auto triggers = [&] {
-    return database_->Number(
-        "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal AND tgrelid = 'plain'::regclass");
-  };
   Process& first = Start();
   ASSERT_TRUE(Eventually([&] {
     return database_->Value("SELECT to_regclass('plain_partitioned') IS NOT NULL") == "t";
@@ -309,7 +300,7 @@ TEST_F(RunInCluster, TakesTheFenceOfADeletedPolicyDown) {
   ASSERT_TRUE(Eventually([&] {
     return database_->Value("SELECT state FROM partition_controller.conversions") == "fenced";
   })) << first.Err();
-  ASSERT_GT(triggers(), 0);
+  ASSERT_GT(Triggers(*database_, "plain"), 0);
   first.Signal(SIGKILL);
   first.Wait();
   // A row that the fence diverts.
@@ -331,7 +322,7 @@ TEST_F(RunInCluster, TakesTheFenceOfADeletedPolicyDown) {
       },
       seconds(90)))
       << second.Err();
-  EXPECT_EQ(triggers(), 0);
+  EXPECT_EQ(Triggers(*database_, "plain"), 0);
   EXPECT_EQ(database_->Number("SELECT count(*) FROM partition_controller.conversions"), 0);
   EXPECT_EQ(database_->Value("SELECT relkind FROM pg_class WHERE oid = 'plain'::regclass"), "r");
   EXPECT_EQ(database_->Number("SELECT count(*) FROM ONLY plain"), 501) << "no row is lost";

@@ -278,6 +278,11 @@ TEST_F(DoctorTest, TriggersOfOtherTools) {
   EXPECT_THAT(Find(OfDatabase(), "ForeignTrigger").sql,
               ElementsAre("DROP TRIGGER \"odd\"\"name\" ON \"public\".\"events\";"));
   Mend();
+  // An application's own, which chooses nothing.
+  database_->Sql(
+      "CREATE FUNCTION notify() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END'; CREATE TRIGGER "
+      "notify_insert_trigger BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION notify()");
+  EXPECT_THAT(Codes(OfDatabase()), Not(Contains("ForeignTrigger")));
 }
 
 TEST_F(DoctorTest, JobsOfPgCron) {

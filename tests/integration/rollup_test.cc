@@ -93,6 +93,16 @@ class RollupsOf : public testing::Test {
     return Differences("telemetry_rollups_hourly_live", since);
   }
 
+  // As docs/rollups.md says: pause, drop the view, change, go on.
+  void ChangeWhilePaused(const std::string& sql) {
+    ASSERT_EQ(TroubleWith(Run()), "");
+    policy_.rollups[0].enabled = false;
+    ASSERT_EQ(TroubleWith(Run()), "");
+    database_->Sql("DROP VIEW telemetry_rollups_hourly_live; " + sql);
+    policy_.rollups[0].enabled = true;
+    ASSERT_EQ(TroubleWith(Run()), "");
+  }
+
   // A point; the device exists.
   void Insert(const std::string& ts, const std::string& metrics, int device = 0) {
     database_->Sql(
@@ -862,18 +872,11 @@ TEST_F(RollupsOf, ADimensionIsRenamed) {
       "00:00+00', '{}' FROM devices LIMIT 1");
 }
 
-// As docs/rollups.md says: pause, drop the view, change, go on.
 TEST_F(RollupsOf, ADimensionIsMadeLonger) {
   Make(TelemetryTable::kPartitioned, 300);
-  ASSERT_EQ(TroubleWith(Run()), "");
-  policy_.rollups[0].enabled = false;
-  ASSERT_EQ(TroubleWith(Run()), "");
-  database_->Sql(
-      "DROP VIEW telemetry_rollups_hourly_live; ALTER TABLE devices ALTER COLUMN device_id TYPE text; ALTER "
-      "TABLE telemetry_points ALTER COLUMN device_id TYPE text; ALTER TABLE telemetry_rollups_hourly ALTER "
-      "COLUMN device_id TYPE text");
-  policy_.rollups[0].enabled = true;
-  ASSERT_EQ(TroubleWith(Run()), "");
+  ChangeWhilePaused(
+      "ALTER TABLE devices ALTER COLUMN device_id TYPE text; ALTER TABLE telemetry_points ALTER COLUMN "
+      "device_id TYPE text; ALTER TABLE telemetry_rollups_hourly ALTER COLUMN device_id TYPE text");
   const std::string longer(600, 'd');
   database_->Sql("INSERT INTO devices (device_id, display_name) VALUES (" + QuoteLiteral(longer) +
                  ", 'd'); INSERT INTO telemetry_points (id, message_id, device_id, ts, metrics) VALUES ('x', "
@@ -887,18 +890,10 @@ TEST_F(RollupsOf, ADimensionIsMadeLonger) {
 // The old values are no numbers: nothing converts them by itself.
 TEST_F(RollupsOf, ADimensionBecomesAnotherType) {
   Make(TelemetryTable::kPartitioned, 300);
-  ASSERT_EQ(TroubleWith(Run()), "");
-  policy_.rollups[0].enabled = false;
-  ASSERT_EQ(TroubleWith(Run()), "");
-  database_->Sql(
-      "DROP VIEW telemetry_rollups_hourly_live; ALTER TABLE telemetry_points DROP CONSTRAINT "
-      "telemetry_points_device_id_fkey; TRUNCATE telemetry_rollups_hourly; ALTER TABLE telemetry_points "
-      "ALTER "
-      "COLUMN device_id TYPE int USING hashtext(device_id); ALTER TABLE telemetry_rollups_hourly ALTER "
-      "COLUMN "
-      "device_id TYPE int USING 0");
-  policy_.rollups[0].enabled = true;
-  ASSERT_EQ(TroubleWith(Run()), "");
+  ChangeWhilePaused(
+      "ALTER TABLE telemetry_points DROP CONSTRAINT telemetry_points_device_id_fkey; TRUNCATE "
+      "telemetry_rollups_hourly; ALTER TABLE telemetry_points ALTER COLUMN device_id TYPE int USING "
+      "hashtext(device_id); ALTER TABLE telemetry_rollups_hourly ALTER COLUMN device_id TYPE int USING 0");
   EXPECT_EQ(
       database_->Number("SELECT count(*) FROM (SELECT DISTINCT device_id, date_trunc('hour', ts, 'UTC') "
                         "FROM telemetry_points EXCEPT SELECT device_id, bucket_ts FROM "

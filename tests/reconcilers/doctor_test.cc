@@ -106,6 +106,10 @@ TEST(Doctor, JobsOfOthersAtPartitions) {
         "ALTER TABLE points ATTACH PARTITION x DEFAULT"}) {
     EXPECT_THAT(DeedsIn(makes), ElementsAre("PartitionsMadeElsewhere")) << makes;
   }
+  // Old is what has no beginning; what has one is corrected.
+  EXPECT_THAT(DeedsIn("DELETE FROM points WHERE ts < $1"), ElementsAre("RowsDeletedElsewhere"));
+  EXPECT_THAT(DeedsIn("DELETE FROM points WHERE device = $1 AND ts >= $2 AND ts < $3"), IsEmpty());
+  EXPECT_THAT(DeedsIn("DELETE FROM points WHERE ts BETWEEN $1 AND $2"), IsEmpty());
   // As a migration does once: it takes no range.
   EXPECT_THAT(DeedsIn("create table x partition of public.points default"), IsEmpty());
   for (const char* removes :
